@@ -96,5 +96,5 @@ class RuntimeSpec:
         `Services.current.restart` set, and is rewound or answered EINTR here). Runs the handler the program
         set by building the frame that runtime/signal_*.go and sigtramp expect, on the alternate stack if
         asked for, with the mask changed as sigaction says; or takes the default action. True if the thread's
-        registers were changed. It must never touch the interrupted stack where an alternate one was asked for.
+        registers were changed. It must never touch the interrupted stack where an alternate one is set.
         """

@@ -80,7 +80,7 @@ class Cpu(Protocol):
 
     @property
     def arch(self) -> str:
-        """"riscv64" or "x86_64"."""
+        """ "riscv64" or "x86_64"."""
 
     @property
     def pc(self) -> int: ...
@@ -98,7 +98,10 @@ class Cpu(Protocol):
         """Every general register in the manual's order (RISC-V x1…x31; x86-64 rax, rcx, rdx, rbx, rsp, …)."""
 
     def save(self, into: Context | None = None) -> Context:
-        """The whole user-visible state (general, floating-point, status), into a context used before if given."""
+        """The whole user-visible state (general, floating-point, status), into `into` if given."""
+
+    def blank(self) -> Context:
+        """A state with every user-visible register zero, status and control registers as a user thread's."""
 
     def restore(self, context: Context) -> None:
         """Put a saved state back; drops a load reservation, as a context switch on hardware does."""

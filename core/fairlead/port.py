@@ -98,6 +98,12 @@ class Services(Protocol):
         """Make a signal pending for one thread; it is delivered by `deliver_signal` when that thread next
         runs with it unblocked, and interrupts an interruptible wait."""
 
+    def post_process_signal(self, signal: Signal) -> None:
+        """Make a signal pending for the process (kill): the first thread that does not block it takes it."""
+
+    def shared_pending(self) -> Mapping[int, Signal]:
+        """Signals pending for the process as a whole."""
+
     def exit(self, status: int) -> None:
         """End the guest: 0…255 its exit code."""
 

@@ -46,7 +46,7 @@ class Sig(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One occurrence. `code` is si_code (SI_KERNEL 0x80, SEGV_MAPERR 1, SI_TKILL -6, …), `address` si_addr."""
+    """One occurrence. `code` is si_code (SI_KERNEL 0x80, SEGV_MAPERR 1, SI_TKILL -6), `address` si_addr."""
 
     number: int
     code: int = 0
@@ -70,7 +70,7 @@ class Action:
 
 @dataclass(slots=True)
 class SignalMask:
-    """A thread's signals: `blocked` has bit n-1 set for signal n; `pending` keeps one of a number, in order."""
+    """A thread's signals: `blocked` has bit n-1 set for signal n; `pending` keeps one of a number."""
 
     blocked: int = 0
     pending: dict[int, Signal] = field(default_factory=dict)
