@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fairlead.machine import Machine
+from fairlead.machine import BoardOptions, Machine
 from fairlead.signal import Signal
 from fairlead.syscall import Convention
 from fairlead.thread import NewThread, Thread, WaitQueue
@@ -139,6 +139,9 @@ class PortObject(Protocol):
     def ignores(self, signal: Signal) -> bool:
         """Would this signal do nothing at all (SIG_IGN, or ignored by default)? Then it wakes nobody."""
 
+    def thread_ended(self, thread: Thread) -> None:
+        """A thread is gone."""
+
     def close(self) -> None:
         """Let go of host resources (open files)."""
 
@@ -168,3 +171,5 @@ class Port:
     convention: Convention
     options: tuple[Option, ...]
     boot: Callable[[Services], PortObject]
+    configure: Callable[[Program, BoardOptions], BoardOptions] | None = None
+    """Changes what the machine is made with (boot arguments, say), before it is made."""

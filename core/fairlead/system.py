@@ -146,6 +146,7 @@ class System:
 
     def end_thread(self, thread: Thread) -> None:
         self.scheduler.end(thread)
+        self.os.thread_ended(thread)
         self._attention = True
 
     def wait_queue(self) -> WaitQueue:
@@ -164,7 +165,10 @@ class System:
         self._attention = True
 
     def post_signal(self, thread: Thread, signal: Signal) -> None:
-        if not signal.synchronous and self.os.ignores(signal):
+        if signal.synchronous:
+            if (thread.signals.blocked >> (signal.number - 1)) & 1 or self.os.ignores(signal):
+                self.exit_by_signal(signal.number)  # as force_sig does: it can neither wait nor be ignored
+        elif self.os.ignores(signal):
             return
         thread.signals.pending.setdefault(signal.number, signal)
         self._notice(thread, signal)
