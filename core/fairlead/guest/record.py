@@ -51,14 +51,15 @@ _HEAD = struct.Struct("<16sII16sQQ")
 _FIELD = struct.Struct("<16sQ")
 _STRING = struct.Struct("<QQ")
 _MOST_FIELDS = 64
+_MOST_CANDIDATES = 16
 _LONGEST_VERSION = 256
 
 
 class Loaded(Protocol):
     """The bytes of an image as they stand in memory before its first instruction."""
 
-    def find(self, needle: bytes, alignment: int) -> int | None:
-        """Lowest address, a multiple of `alignment`, at which the bytes stand in a segment."""
+    def find(self, needle: bytes, alignment: int, start: int = 0) -> int | None:
+        """Lowest address from `start`, a multiple of `alignment`, at which the bytes stand in a segment."""
 
     def read(self, address: int, size: int) -> bytes | None:
         """That many bytes, or None where they are not all inside one segment."""
@@ -86,15 +87,28 @@ class Record:
 def parse_record(image: Loaded) -> Record | None:
     """The record of an image, None where there is none; ImageError (without a path) for a malformed one."""
     at = image.find(MAGIC, 8)
-    if at is None:
-        return None
+    problem: ImageError | None = None
+    for _ in range(_MOST_CANDIDATES):
+        if at is None:
+            break
+        try:
+            return _parse_at(image, at)
+        except ImageError as error:  # a program may hold the magic as data of its own
+            problem = problem or error
+        at = image.find(MAGIC, 8, at + 8)
+    if problem is not None:
+        raise problem
+    return None
+
+
+def _parse_at(image: Loaded, at: int) -> Record:
     head = image.read(at, _HEAD.size)
     if head is None:
         raise _malformed("is cut off")
     _magic, version, abi, name, build_version, count = _HEAD.unpack(head)
     if version != VERSION:
         raise ImageError(
-            f"the image's record is of version {version}, this fairlead reads version {VERSION}",
+            f"the record is of version {version}, this fairlead reads version {VERSION}",
             hint="build the program again with this fairlead",
         )
     if count > _MOST_FIELDS:
@@ -130,4 +144,4 @@ def _go_version(image: Loaded, address: int) -> str:
 
 
 def _malformed(how: str) -> ImageError:
-    return ImageError(f"the image's record {how}", hint="build the program again")
+    return ImageError(f"the record {how}", hint="build the program again")
