@@ -5,7 +5,7 @@
     known = [{ go = "1.27.3", sha256 = "…" }]            # sources that the edits are known good for
 
     [[file.edit]]
-    name = "calls"                                       # unique in the overlay
+    name = "calls"                                       # unique in its file
     why = "the port's call instead of the kernel's"
     anchor = "\\tECALL\\n"                                 # literal; or with regex = true, see below
     replacement = "\\tFAIRLEAD_CALL\\n"
@@ -71,9 +71,10 @@ class FileEdits:
     edit: tuple[Edit, ...] = ()
     delete: bool = False
 
-    def names(self) -> list[str]:
-        """What is at stake when the source file is not one of `known`: the edits, or the file itself."""
-        return [edit.name for edit in self.edit] or [PurePosixPath(self.path).name]
+    def titles(self) -> list[str]:
+        """What is at stake when the source file is not one of `known`: its edits, or the file itself."""
+        verb = "deletion" if self.delete else "replacement"
+        return [f"edit {edit.name!r} of {self.path}" for edit in self.edit] or [f"{verb} of {self.path}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +132,12 @@ def _check(path: Path, files: tuple[FileEdits, ...]) -> None:
         if file.delete and file.edit:
             raise wrong(f"{file.path} cannot be both edited and deleted")
         seen.add(file.path)
+        names = [edit.name for edit in file.edit]
         for edit in file.edit:
-            if edit.name in seen:
-                raise wrong(f"the name {edit.name!r} is there twice")
+            if names.count(edit.name) > 1:
+                raise wrong(f"{file.path} has two edits {edit.name!r}")
             if not edit.name or not edit.anchor or edit.matches < 1:
                 raise wrong(f"edit {edit.name!r} needs a name, an anchor and at least one match")
-            seen.add(edit.name)
             if edit.regex:
                 try:
                     re.compile(edit.anchor, re.MULTILINE)

