@@ -80,8 +80,8 @@ class System:
         self._deadline = 0
         self._loaded: Thread | None = None
         self._shared: dict[int, Signal] = {}
-        self._host_interrupts = 0
-        self._interrupts_seen = 0
+        self._host_signals: list[int] = []
+        self._host_signals_seen = 0
         self._convention = port.convention.bind(machine.cpu)
         self.os = port.boot(self)
         self._hooks = RuntimeHooks(port.name, self.os, observers)
@@ -196,7 +196,7 @@ class System:
         self._attention = True
 
     def stop_requested(self) -> bool:
-        return self._host_interrupts > self._interrupts_seen
+        return len(self._host_signals) > self._host_signals_seen
 
     def note_unknown_call(self, name: str) -> None:
         self.unknown_calls[name] = self.unknown_calls.get(name, 0) + 1
@@ -208,9 +208,9 @@ class System:
 
     # -- the host's side -------------------------------------------------------------------------------
 
-    def interrupt(self) -> None:
-        """Ctrl-C: SIGINT for the guest, a second one ends the run. Safe in a host signal handler."""
-        self._host_interrupts += 1
+    def interrupt(self, number: int) -> None:
+        """Hand a host signal to the guest; a second SIGINT ends the run. Safe in a host signal handler."""
+        self._host_signals.append(number)
         self.machine.request_stop()
 
     def run(self) -> Exit:
@@ -226,13 +226,15 @@ class System:
 
     def _turn(self) -> None:
         """One pick, one run."""
-        if self._host_interrupts > self._interrupts_seen:
-            self._take_host_interrupt()
+        if self.stop_requested():
+            self._take_host_signals()
         scheduler = self.scheduler
         now = self._clock.now()
         scheduler.fire(now)
         if self._max_time is not None and now >= self._max_time:
             raise TimeLimitError(f"the guest ran past --max-time ({self._max_time / 1e9:g} s of guest time)")
+        if self._exit is not None:
+            return
         thread = self._pick()
         if thread is None:
             self._idle()
@@ -378,12 +380,14 @@ class System:
         for thread in external:
             scheduler.wake(thread, Wake.EVENT)
 
-    def _take_host_interrupt(self) -> None:
-        self._interrupts_seen = self._host_interrupts
-        if self._host_interrupts > 1:
+    def _take_host_signals(self) -> None:
+        new = self._host_signals[self._host_signals_seen :]
+        self._host_signals_seen += len(new)
+        if self._host_signals[: self._host_signals_seen].count(Sig.SIGINT) > 1:
             self.exit_by_signal(Sig.SIGINT)
-        else:
-            self.post_process_signal(Signal(Sig.SIGINT, code=_SI_KERNEL))
+            return
+        for number in new:
+            self.post_process_signal(Signal(number, code=_SI_KERNEL))
 
     def _notice(self, thread: Thread, signal: Signal) -> None:
         if (thread.signals.blocked >> (signal.number - 1)) & 1:

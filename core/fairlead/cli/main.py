@@ -14,12 +14,12 @@ from fairlead.errors import FairleadError
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "boards": ("fairlead.cli.run:boards", "List the boards that are installed."),
+    "boards": ("fairlead.cli.lists:boards", "List the boards that are installed."),
     "build": ("fairlead.cli.build:build", "Build a Go program for a port."),
     "doctor": ("fairlead.cli.doctor:doctor", "Check that everything needed is there."),
     "env": ("fairlead.cli.env:env", "Print shell lines for a go command that uses a port."),
     "exec": ("fairlead.cli.run:exec_", "Run an image for go test -exec or go run -exec."),
-    "ports": ("fairlead.cli.run:ports", "List the ports that are installed."),
+    "ports": ("fairlead.cli.lists:ports", "List the ports that are installed."),
     "run": ("fairlead.cli.run:run", "Run a Go program or an image on a port."),
     "test": ("fairlead.cli.test:test", "Run Go tests on a port."),
 }

@@ -1,0 +1,219 @@
+"""Options that run, exec and test share, and what their words mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fairlead.errors import UsageError
+from fairlead.launch import Settings
+from fairlead.port import Mount
+
+__all__ = ["COMMON", "command_words", "common_options", "parse_duration", "parse_size", "settings_from"]
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_ALIGNMENT = 2 << 20
+_KINDS = ("all", "hooks", "sched", "traps")
+
+
+def parse_size(text: str) -> int:
+    """Bytes: "512M", "4GiB", "65536"."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", hint="write it as 512M or 4G")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def parse_duration(text: str) -> int:
+    """Nanoseconds, written as Go does: "1.5s", "2m30s", "100ms"."""
+    total, end = 0, 0
+    for match in _TIME.finditer(text):
+        if match.start() != end:
+            break
+        total += round(float(match[1]) * _TIMES[match[2]])
+        end = match.end()
+    if not text or end != len(text):
+        raise UsageError(f"{text!r} is not a duration", hint="write it as 10s, 1m30s or 250ms")
+    return total
+
+
+def _parse_epoch(text: str) -> int:
+    """Nanoseconds since 1970 of a date (ISO 8601, UTC if it does not say) or of seconds since 1970."""
+    from datetime import UTC, datetime
+
+    if re.fullmatch(r"-?\d+", text):
+        return int(text) * 10**9
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--epoch {text!r} is not a time",
+            hint="write it as 2026-01-01T00:00:00Z or as seconds since 1970",
+        ) from None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    since = time - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
+
+
+def _parse_mount(text: str) -> Mount:
+    host, _, rest = text.partition(":")
+    guest, _, mode = rest.partition(":")
+    if not host or not guest.startswith("/") or mode not in ("", "ro", "rw"):
+        raise UsageError(f"--mount {text!r} cannot be read", hint="write it as HOST:/GUEST or HOST:/GUEST:rw")
+    path = Path(host)
+    if not path.exists():
+        raise UsageError(f"--mount {text!r}: {host} does not exist on the host")
+    return Mount(path.resolve(), os.path.normpath(guest), writable=mode == "rw")
+
+
+def _parse_pair(option: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"{option} {text!r} cannot be read", hint="write it as NAME=VALUE")
+    return key, value
+
+
+def _parse_environment(texts: Sequence[str]) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if equals:
+            environment[key] = value
+        elif key in os.environ:
+            environment[key] = os.environ[key]
+    return environment
+
+
+def _parse_trace(text: str) -> dict[str, str]:
+    names, _, path = text.partition("=")
+    kinds = names.split(",")
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise UsageError(f"--trace {kind!r} is no kind of trace", hint=f"kinds: {', '.join(_KINDS)}")
+    return dict.fromkeys(kinds, path)
+
+
+COMMON: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (
+        ("--env", "env"),
+        {"multiple": True, "metavar": "K[=V]", "help": "Set, or pass on, an environment variable."},
+    ),
+    (
+        ("--mount", "mount"),
+        {
+            "multiple": True,
+            "metavar": "HOST:GUEST[:ro|rw]",
+            "help": "Show a host folder or file to the guest.",
+        },
+    ),
+    (
+        ("--seed", "seed"),
+        {"type": int, "default": 0, "help": "Seed of all randomness.", "show_default": True},
+    ),
+    (
+        ("--clock", "clock"),
+        {
+            "type": click.Choice(["virtual", "host"]),
+            "default": "virtual",
+            "help": "Time counts guest work and skips idling, or is the host's.",
+            "show_default": True,
+        },
+    ),
+    (
+        ("--epoch", "epoch"),
+        {"metavar": "TIME", "help": "Wall time at power-on  [default: 2026-01-01T00:00:00Z]"},
+    ),
+    (("--memory", "memory"), {"metavar": "SIZE", "help": "Guest RAM  [default: 4G]"}),
+    (
+        ("--max-time", "max_time"),
+        {"metavar": "DURATION", "help": "End the guest after this guest time (124)."},
+    ),
+    (
+        ("--set", "set_"),
+        {
+            "multiple": True,
+            "metavar": "KEY=VALUE",
+            "help": "An option of the port's own; `fairlead ports` lists them.",
+        },
+    ),
+    (
+        ("--strace", "strace"),
+        {"is_flag": False, "flag_value": "", "metavar": "[=FILE]", "help": "Show every system call."},
+    ),
+    (
+        ("--trace", "trace"),
+        {"multiple": True, "metavar": "KIND[,KIND][=FILE]", "help": f"Show {', '.join(_KINDS)}."},
+    ),
+    (("--result", "result"), {"metavar": "FILE", "help": "Write a JSON record of the run."}),
+    (
+        ("--counter", "counter"),
+        {
+            "type": click.Choice(["auto", "blocks", "instructions"]),
+            "default": "auto",
+            "help": "What the virtual clock counts; auto takes blocks where the host can.",
+        },
+    ),
+)
+
+
+def common_options(function: Decorated) -> Decorated:
+    """Add the options that run, exec and test share."""
+    for names, attributes in reversed(COMMON):
+        flags = [name for name in names if name.startswith("-")]
+        function = click.option(*flags, names[-1], **attributes)(function)
+    return function
+
+
+def command_words(values: Mapping[str, Any]) -> list[str]:
+    """The words that give these option values again, for a command that is started by another."""
+    words: list[str] = []
+    for names, attributes in COMMON:
+        flag, value = names[0], values.get(names[-1])
+        if value is None or value == attributes.get("default"):
+            continue
+        for each in value if attributes.get("multiple") else (value,):
+            words.append(f"{flag}={each}")
+    return words
+
+
+def settings_from(
+    values: Mapping[str, Any],
+    *,
+    environment: Mapping[str, str],
+    mounts: Sequence[Mount] = (),
+    cwd: str = "/",
+) -> Settings:
+    """The options' values, understood; UsageError for one that cannot be."""
+    memory = parse_size(values["memory"]) if values["memory"] is not None else None
+    if memory is not None and (memory % _ALIGNMENT or not 64 << 20 <= memory <= 64 << 30):
+        raise UsageError(
+            f"--memory {values['memory']} does not fit", hint="from 64M to 64G, a multiple of 2M"
+        )
+    trace: dict[str, str] = {}
+    for text in values["trace"]:
+        trace.update(_parse_trace(text))
+    return Settings(
+        environment={**environment, **_parse_environment(values["env"])},
+        mounts=(*mounts, *(_parse_mount(text) for text in values["mount"])),
+        cwd=cwd,
+        seed=values["seed"],
+        clock=values["clock"],
+        epoch=_parse_epoch(values["epoch"]) if values["epoch"] is not None else None,
+        memory=memory,
+        max_time=parse_duration(values["max_time"]) if values["max_time"] is not None else None,
+        counter=values["counter"],
+        options=dict(_parse_pair("--set", text) for text in values["set_"]),
+        strace=values["strace"],
+        trace=trace,
+        result=Path(values["result"]) if values["result"] is not None else None,
+    )

@@ -1,0 +1,182 @@
+"""From a port, an image and settings to a finished run: what `run` and `exec` share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from fairlead.errors import FairleadError, UsageError
+from fairlead.guest.image import Image
+from fairlead.machine import BoardOptions
+from fairlead.plugins import find_board
+from fairlead.port import Mount, Port, Program
+from fairlead.system import Exit, System
+
+__all__ = ["Settings", "launch", "parse_options"]
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options of run, exec and test say."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: Sequence[Mount] = ()
+    cwd: str = "/"
+    seed: int = 0
+    clock: str = "virtual"
+    epoch: int | None = None
+    """Nanoseconds since 1970-01-01 UTC; None for the board's default."""
+    memory: int | None = None
+    """Bytes of guest RAM; None for the board's default."""
+    max_time: int | None = None
+    """Guest nanoseconds."""
+    counter: str = "auto"
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The port's own options as text."""
+    strace: str | None = None
+    """A file, "" for standard error, None for off."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """Kind of trace to its file, "" for standard error."""
+    result: Path | None = None
+
+
+class _Console:
+    """The board's serial port on the host's standard streams; input is not offered there."""
+
+    def write(self, data: bytes) -> None:
+        os.write(1, data)
+
+    def read(self, limit: int) -> bytes | None:
+        return None
+
+
+def parse_options(port: Port, given: Mapping[str, str]) -> dict[str, object]:
+    """The port's options with defaults filled in; UsageError names a wrong one and lists what there is."""
+    known = {option.name: option for option in port.options}
+    for name in given:
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"port {port.name} has no option {name!r}", hint=f"its options: {names}")
+    parsed: dict[str, object] = {}
+    for name, option in known.items():
+        text = given.get(name, option.default)
+        try:
+            parsed[name] = option.parse(text)
+        except ValueError as error:
+            raise UsageError(f"--set {name}={text}: {error}", hint=option.help) from None
+    return parsed
+
+
+@contextmanager
+def _host_signals(system: System) -> Iterator[None]:
+    """Hand the host's signals to the guest while it runs; only a flag is set in the handler."""
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        system.interrupt(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _open(stack: ExitStack, path: str) -> TextIO:
+    if not path:
+        return sys.stderr
+    try:
+        return stack.enter_context(Path(path).open("w", encoding="utf-8", errors="backslashreplace"))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _observers(settings: Settings, stack: ExitStack) -> tuple[list[object], list[Callable[[System], None]]]:
+    """Observers to register, and what has to be told the system once it is there."""
+    observers: list[object] = []
+    attach: list[Callable[[System], None]] = []
+    if settings.strace is not None:
+        from fairlead.observe.strace import Strace
+
+        strace = Strace(_open(stack, settings.strace))
+        observers.append(strace)
+        attach.append(strace.attach)
+    if settings.trace:
+        from fairlead.observe.trace import Trace
+
+        files = {path: _open(stack, path) for path in set(settings.trace.values())}
+        trace = Trace({kind: files[path] for kind, path in settings.trace.items()})
+        if trace.observes:
+            observers.append(trace)
+        attach.append(trace.attach)
+    if settings.result is not None:
+        from fairlead.observe.counters import Counters
+
+        observers.append(Counters())
+    return observers, attach
+
+
+def launch(port: Port, image: Image, arguments: Sequence[str], settings: Settings) -> Exit:
+    """Run an image to its end; FairleadError if the run itself fails."""
+    image.check_port(port)
+    options = parse_options(port, settings.options)
+    board = find_board(port.board)
+    program = Program(image, arguments, settings.environment, settings.mounts, settings.cwd)
+    given = {"memory": settings.memory, "epoch": settings.epoch}
+    board_options = BoardOptions(
+        console=_Console(),
+        clock=settings.clock,
+        seed=settings.seed,
+        counter=settings.counter,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    if port.configure is not None:
+        board_options = port.configure(program, board_options)
+    with ExitStack() as stack:
+        observers, attach = _observers(settings, stack)
+        machine = board.build(board_options)
+        stack.callback(machine.close)
+        system = System(
+            port,
+            machine,
+            program,
+            options=options,
+            seed=settings.seed,
+            observers=observers,
+            max_time=settings.max_time,
+        )
+        for each in attach:
+            each(system)
+        stack.callback(_summary, system)
+        with _host_signals(system):
+            outcome = system.run()
+        if settings.result is not None:
+            _write_result(settings.result, system, outcome, observers)
+        return outcome
+
+
+def _summary(system: System) -> None:
+    """Name every call that was answered ENOSYS, once, in one line."""
+    if system.unknown_calls:
+        calls = ", ".join(f"{name} ({count})" for name, count in sorted(system.unknown_calls.items()))
+        print(f"fairlead: system calls that {system.port.name} does not have: {calls}", file=sys.stderr)
+
+
+def _write_result(path: Path, system: System, outcome: Exit, observers: Sequence[object]) -> None:
+    from fairlead.observe.counters import Counters
+    from fairlead.observe.result import result_json
+
+    counters = next(each for each in observers if isinstance(each, Counters))
+    try:
+        path.write_text(result_json(system, outcome, counters), encoding="utf-8")
+    except OSError as error:
+        raise FairleadError(f"cannot write the result to {path}: {error.strerror}") from None

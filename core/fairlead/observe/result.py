@@ -1,0 +1,59 @@
+"""The record of one run, as --result writes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cattrs
+
+from fairlead.observe.counters import Counters
+from fairlead.services.linux.numbers import name_of
+from fairlead.system import Exit, System
+
+__all__ = ["SCHEMA", "RunResult", "result_json"]
+
+SCHEMA = "fairlead/run"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    schema: str
+    version: int
+    port: str
+    board: str
+    go: str
+    seed: int
+    clock: str
+    """What counted guest time: "blocks", "instructions" or "host"; times of unlike kinds do not compare."""
+    exit_code: int
+    signal: int
+    guest_time_ns: int
+    hooks: Mapping[str, int]
+    traps: Mapping[str, int]
+    system_calls: Mapping[str, int]
+    unknown_calls: Mapping[str, int]
+
+
+def result_json(system: System, outcome: Exit, counters: Counters) -> str:
+    """The run as one JSON document."""
+    arch = system.machine.cpu.arch
+    record = system.program.image.record
+    result = RunResult(
+        schema=SCHEMA,
+        version=1,
+        port=system.port.name,
+        board=system.port.board,
+        go=record.go_version if record is not None else "",
+        seed=system.seed,
+        clock=system.machine.clock.kind,
+        exit_code=outcome.code,
+        signal=outcome.signal,
+        guest_time_ns=system.machine.clock.now(),
+        hooks=dict(sorted(counters.hooks.items())),
+        traps=dict(sorted(counters.traps.items())),
+        system_calls={name_of(arch, number): count for number, count in sorted(counters.calls.items())},
+        unknown_calls=dict(sorted(system.unknown_calls.items())),
+    )
+    return json.dumps(cattrs.unstructure(result), indent=2) + "\n"
