@@ -20,14 +20,14 @@ def now() -> int:
 
 
 def stamp(paths: Iterable[str], before: int | None = None) -> str | None:
-    """Files and folders as they are, or are not there: size, times of change, kind.
+    """Files and folders as they are, or are not there: size, times of change, kind and inode.
 
     None if one was changed at or after `before` (of `now`), or so shortly before that a change may not show:
     then what was read since may be of another time than the stamp.
     """
     stat = os.stat
     latest = 0
-    parts: list[tuple[int, int, int, int] | None] = []
+    parts: list[tuple[int, ...] | None] = []
     for path in paths:
         try:
             it = stat(path)
@@ -35,7 +35,7 @@ def stamp(paths: Iterable[str], before: int | None = None) -> str | None:
             parts.append(None)
             continue
         latest = max(latest, it.st_mtime_ns, it.st_ctime_ns)
-        parts.append((it.st_mtime_ns, it.st_ctime_ns, it.st_size, it.st_mode))
+        parts.append((it.st_mtime_ns, it.st_ctime_ns, it.st_size, it.st_mode, it.st_ino))
     if before is not None and latest > before - _SLACK:
         return None
     return digest(repr(parts).encode())
