@@ -1,0 +1,181 @@
+"""The run loop that all engines share: slices of guest work, reasons to stop, errors out of callbacks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from fairlead.errors import MachineError
+from fairlead.machine import Clock, Cpu, Firmware, Mmu, Ram, Stop, TrapHandler
+from fairlead.trap import Trap
+from fairlead_machines.engine.clock import EngineClock
+from fairlead_machines.engine.counter import Counter
+from fairlead_machines.engine.native import ERR_OK, Unicorn
+from fairlead_machines.engine.ram import EngineRam
+from fairlead_machines.engine.wakeup import Wakeup
+
+__all__ = ["EngineMachine"]
+
+_QUANTUM = 5_000_000
+"""Host nanoseconds that a slice should take: how long a request to stop may wait."""
+_FIRST_SLICE = 20_000
+_LEAST, _MOST = 1_000, 4_000_000
+
+
+class EngineMachine(ABC):
+    """`Machine` without what an architecture adds: how traps are decoded and interrupts arise.
+
+    Unicorn is stopped only by its own counter or from inside a callback; both are precise. How long a slice
+    is depends on the host's speed, and nothing that the guest sees depends on how its run was sliced.
+    """
+
+    cpu: Cpu
+    ram: Ram
+    clock: Clock
+    firmware: Firmware | None
+    time_source: Callable[[], int] | None
+
+    def __init__(
+        self, unicorn: Unicorn, ram: EngineRam, clock: EngineClock, counter: Counter, wakeup: Wakeup
+    ) -> None:
+        self.ram = ram
+        self.clock = clock
+        self.firmware = None
+        self.time_source = None
+        self.unicorn = unicorn
+        self._memory = ram
+        self._timekeeper = clock
+        self._counter = counter
+        self._cell = counter.cell
+        self._wakeup = wakeup
+        self._slice = _FIRST_SLICE
+        self._running = False
+        self._stop: Stop | None = None
+        self._error: BaseException | None = None
+        self._deadline = 0
+        self.alarm: int | None = None
+        self._on_trap: TrapHandler = _no_handler
+
+    # What an architecture adds.
+
+    @abstractmethod
+    def new_mmu(self, allocate: Callable[[int], int]) -> Mmu: ...
+
+    @abstractmethod
+    def pending_interrupt(self) -> Trap | None: ...
+
+    @abstractmethod
+    def device_tree(self) -> bytes: ...
+
+    @abstractmethod
+    def _take_interrupts(self) -> bool:
+        """Give interrupts to a guest that takes them itself; True if one is for the caller of `run`."""
+
+    @abstractmethod
+    def _fault(self, code: int) -> Stop | None:
+        """Deal with an error that ended the engine's run; None to go on."""
+
+    @abstractmethod
+    def _halted(self, deadline: int) -> Stop | None:
+        """Deal with a stop of the CPU's own, a wait for an interrupt mostly; None to go on."""
+
+    @property
+    @abstractmethod
+    def _start_address(self) -> int: ...
+
+    # The run loop.
+
+    def run(self, deadline: int, on_trap: TrapHandler) -> Stop:
+        if self._running:
+            raise MachineError("the machine is running already; a hook must not run it again")
+        self._running = True
+        self._on_trap = on_trap
+        self._deadline = deadline
+        try:
+            return self._run(deadline)
+        finally:
+            self._running = False
+            self._on_trap = _no_handler
+
+    def _run(self, deadline: int) -> Stop:
+        clock = self._timekeeper
+        cell = self._cell
+        counter = self._counter
+        emu_start = self.unicorn.lib.uc_emu_start
+        handle = self.unicorn.handle
+        while True:
+            if self._wakeup.requested and self._wakeup.take():
+                return Stop.HOST
+            if self._take_interrupts():
+                return Stop.INTERRUPT
+            now = clock.now()
+            if now >= deadline:
+                return Stop.DEADLINE
+            alarm = self.alarm
+            most = self._slice
+            clock.start(deadline if alarm is None or not now < alarm < deadline else alarm, most)
+            whole = cell.value == most
+            started = perf_counter_ns()
+            code = emu_start(handle, self._start_address, 0, 0, counter.count_argument())
+            counted_out = cell.value < 0 and self._stop is None and code == ERR_OK
+            clock.finish(counted_out)
+            if self._error is not None:
+                error, self._error, self._stop = self._error, None, None
+                raise error
+            if self._stop is not None:
+                stop, self._stop = self._stop, None
+                return stop
+            if code != ERR_OK:
+                reason = self._fault(code)
+                if reason is not None:
+                    return reason
+            elif not counted_out:
+                reason = self._halted(deadline)
+                if reason is not None:
+                    return reason
+            elif whole:
+                took = perf_counter_ns() - started
+                self._slice = max(_LEAST, min(_MOST, most * _QUANTUM // max(took, _QUANTUM // 8)))
+
+    # For callbacks, which run inside the engine.
+
+    def leave(self, stop: Stop) -> None:
+        """End the run at the instruction where the engine stands."""
+        if self._stop is None:
+            self._stop = stop
+        self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
+
+    def carry(self, error: BaseException) -> None:
+        """End the run with an exception, which must not pass through the engine's C frames."""
+        if self._error is None:
+            self._error = error
+        self.leave(Stop.HANDLER)
+
+    def set_alarm(self, time: int | None) -> None:
+        """Make the run stop to look at interrupts at guest time `time`."""
+        self.alarm = time
+        if self._running:
+            self.shorten()
+
+    def shorten(self) -> None:
+        """Recompute the rest of the slice after an alarm was set inside a callback."""
+        limit = self._deadline if self.alarm is None else min(self.alarm, self._deadline)
+        self._timekeeper.start(limit, max(0, self._cell.value))
+
+    def end_slice(self) -> None:
+        """Make the engine stop before the next block, to look at interrupts."""
+        self._timekeeper.start(self.clock.now(), 0)
+
+    def request_stop(self) -> None:
+        self._wakeup.request()
+
+    def close(self) -> None:
+        self.unicorn.close()
+        self._counter.close()
+        self._memory.close()
+        self._wakeup.close()
+
+
+def _no_handler(trap: Trap) -> bool:
+    raise MachineError(f"a trap arrived while the machine was not running: {trap}")

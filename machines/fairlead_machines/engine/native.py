@@ -1,0 +1,274 @@
+"""The Unicorn C library, called through ctypes without its Python binding.
+
+The binding imports the register tables of ten architectures and the inspect module before the first
+instruction runs (about 25 ms of CPU against 4 ms for the bare library), and wraps each callback and register
+access in Python. Here the library is loaded from the installed package's folder and called raw. The GIL is
+kept while the guest runs: callbacks are then cheaper, and a quantum is at most about 10 ms.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from fairlead.errors import MachineError
+
+__all__ = [
+    "ARCH_RISCV",
+    "ARCH_X86",
+    "CODE_HOOK",
+    "CTL_EXITS",
+    "ERROR_NAMES",
+    "ERR_EXCEPTION",
+    "ERR_FETCH_UNMAPPED",
+    "ERR_INSN_INVALID",
+    "ERR_OK",
+    "ERR_READ_UNMAPPED",
+    "ERR_WRITE_UNMAPPED",
+    "HOOK_BLOCK",
+    "HOOK_CODE",
+    "HOOK_INSN",
+    "HOOK_INSN_INVALID",
+    "HOOK_INTR",
+    "INTR_HOOK",
+    "INVALID_HOOK",
+    "MMIO_READ",
+    "MMIO_WRITE",
+    "MODE_64",
+    "MODE_RISCV64",
+    "VERSION",
+    "Registers",
+    "Unicorn",
+    "library",
+]
+
+VERSION = (2, 1, 4)
+"""The one supported release: earlier ones lack PRIV or keep stores slow, later ones are not measured."""
+
+# unicorn/unicorn.h
+ARCH_X86 = 4
+ARCH_RISCV = 8
+MODE_64 = 1 << 3
+MODE_RISCV64 = 1 << 3
+ERR_OK = 0
+ERR_READ_UNMAPPED = 6
+ERR_WRITE_UNMAPPED = 7
+ERR_FETCH_UNMAPPED = 8
+ERR_INSN_INVALID = 10
+ERR_EXCEPTION = 21
+ERROR_NAMES = {
+    1: "out of memory",
+    2: "architecture not supported",
+    6: "read of a physical hole",
+    7: "write to a physical hole",
+    8: "fetch from a physical hole",
+    10: "invalid instruction",
+    11: "bad memory map",
+    15: "bad argument",
+    20: "out of resources",
+    21: "unhandled exception",
+}
+HOOK_INTR = 1 << 0
+HOOK_INSN = 1 << 1
+HOOK_CODE = 1 << 2
+HOOK_BLOCK = 1 << 3
+HOOK_INSN_INVALID = 1 << 14
+
+_PROT_ALL = 7
+_CTL_WRITE = 1 << 30
+_CTL_USE_EXITS = 4 | 1 << 26 | _CTL_WRITE
+CTL_EXITS = 6 | 2 << 26 | _CTL_WRITE
+_CTL_TB_REMOVE_CACHE = 9 | 2 << 26 | _CTL_WRITE
+_CTL_TB_FLUSH = 10 | _CTL_WRITE
+_CTL_TLB_FLUSH = 11 | _CTL_WRITE
+
+# PYFUNCTYPE: the callers hold the GIL (see the module's docstring).
+INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
+INVALID_HOOK = ctypes.PYFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
+CODE_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+MMIO_READ = ctypes.PYFUNCTYPE(
+    ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
+)
+MMIO_WRITE = ctypes.PYFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+
+_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "uc_open": (ctypes.c_int, ctypes.c_int, ctypes.c_void_p),
+    "uc_close": (ctypes.c_void_p,),
+    "uc_mem_map_ptr": (
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.c_uint32,
+        ctypes.c_void_p,
+    ),
+    "uc_mmio_map": (
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ),
+    "uc_emu_start": (
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.c_size_t,
+    ),
+    "uc_emu_stop": (ctypes.c_void_p,),
+    "uc_context_alloc": (ctypes.c_void_p, ctypes.c_void_p),
+    "uc_context_save": (ctypes.c_void_p, ctypes.c_void_p),
+    "uc_context_restore": (ctypes.c_void_p, ctypes.c_void_p),
+    "uc_context_free": (ctypes.c_void_p,),
+    "uc_context_size": (ctypes.c_void_p,),
+}
+_RETURNS: dict[str, Any] = {"uc_context_size": ctypes.c_size_t}
+
+
+@functools.cache
+def library() -> ctypes.PyDLL:
+    """The loaded library; MachineError if the package is missing, broken or of another release."""
+    spec = importlib.util.find_spec("unicorn")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    hint = f"install unicorn {'.'.join(map(str, VERSION))} (python -m pip install --force-reinstall fairlead)"
+    for folder in folders:
+        for name in ("libunicorn.so.2", "libunicorn.2.dylib"):
+            path = Path(folder, "lib", name)
+            if path.exists():
+                return _load(path, hint)
+    raise MachineError("the package unicorn is not installed, or holds no library for this host", hint=hint)
+
+
+def _load(path: Path, hint: str) -> ctypes.PyDLL:
+    try:
+        loaded = ctypes.PyDLL(str(path))
+    except OSError as error:
+        raise MachineError(f"{path} cannot be loaded: {error}", hint=hint) from None
+    number = loaded.uc_version(None, None)
+    found = (number >> 24 & 0xFF, number >> 16 & 0xFF, number >> 8 & 0xFF)
+    if found != VERSION:
+        raise MachineError(f"{path} is unicorn {'.'.join(map(str, found))}", hint=hint)
+    for name, arguments in _SIGNATURES.items():
+        function = getattr(loaded, name)
+        function.argtypes = arguments
+        function.restype = _RETURNS.get(name, ctypes.c_int)
+    return loaded
+
+
+class Registers:
+    """Registers moved between Unicorn and one array in a single call; `values` is that array."""
+
+    __slots__ = ("_args", "_pointers", "_read", "_unpack", "_write", "ids", "values")
+
+    def __init__(self, unicorn: Unicorn, ids: Sequence[int], values: Any = None) -> None:
+        count = len(ids)
+        self.ids = (ctypes.c_int * count)(*ids)
+        self.values = (ctypes.c_uint64 * count)() if values is None else values
+        base = ctypes.addressof(self.values)
+        self._pointers = (ctypes.c_void_p * count)(*range(base, base + 8 * count, 8))
+        # Ready-made ctypes objects and functions without argtypes: no conversion at each call.
+        self._args = (unicorn.handle, self.ids, self._pointers, ctypes.c_int(count))
+        self._read = unicorn.lib.uc_reg_read_batch
+        self._write = unicorn.lib.uc_reg_write_batch
+        self._unpack = Struct(f"{count}Q").unpack
+
+    def read(self) -> tuple[int, ...]:
+        self._read(*self._args)
+        return self._unpack(self.values)
+
+    def write(self, values: Sequence[int]) -> None:
+        self.values[:] = values
+        self._write(*self._args)
+
+    def load(self) -> None:
+        """Fetch into `values`."""
+        self._read(*self._args)
+
+    def store(self) -> None:
+        """Set from `values`."""
+        self._write(*self._args)
+
+
+class Unicorn:
+    """One instance of the emulator."""
+
+    def __init__(self, arch: int, mode: int) -> None:
+        self.lib = library()
+        self.handle = ctypes.c_void_p()
+        self.check(self.lib.uc_open(arch, mode, ctypes.byref(self.handle)), "uc_open")
+        self._keep: list[object] = []
+        # Without this, the `until` address is looked up in the page tables at each exit.
+        self.check(self.lib.uc_ctl(self.handle, _CTL_USE_EXITS, 1), "uc_ctl")
+
+    def check(self, code: int, what: str) -> None:
+        """MachineError unless a call returned UC_ERR_OK."""
+        if code:
+            raise MachineError(f"{what}: {ERROR_NAMES.get(code, f'error {code}')}")
+
+    def map_ram(self, base: int, size: int, host: int) -> None:
+        """Make host memory at address `host` the guest's physical memory at `base`."""
+        code = self.lib.uc_mem_map_ptr(self.handle, base, size, _PROT_ALL, host)
+        self.check(code, f"mapping {size >> 20} MiB of RAM")
+
+    def map_mmio(
+        self, base: int, size: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]
+    ) -> None:
+        """Serve physical accesses at `base` by read(offset, size) and write(offset, size, value)."""
+        read_hook = MMIO_READ(lambda _uc, offset, width, _data: read(offset, width))
+        write_hook = MMIO_WRITE(lambda _uc, offset, width, value, _data: write(offset, width, value))
+        self._keep += (read_hook, write_hook)
+        code = self.lib.uc_mmio_map(self.handle, base, size, read_hook, None, write_hook, None)
+        self.check(code, f"mapping a device at {base:#x}")
+
+    def add_hook(
+        self, kind: int, callback: Any, data: int | None = None, begin: int = 1, end: int = 0
+    ) -> int:
+        """Add a hook on begin…end, on all addresses if begin > end; its handle.
+
+        `callback` is a ctypes callback or the address of machine code, `data` its user_data.
+        """
+        hook = ctypes.c_size_t()
+        code = self.lib.uc_hook_add(
+            self.handle,
+            ctypes.byref(hook),
+            ctypes.c_int(kind),
+            callback if not isinstance(callback, int) else ctypes.c_void_p(callback),
+            ctypes.c_void_p(data),
+            ctypes.c_uint64(begin),
+            ctypes.c_uint64(end),
+        )
+        self.check(code, "uc_hook_add")
+        self._keep.append(callback)
+        return hook.value
+
+    def flush_tlb(self) -> None:
+        """Forget translated addresses."""
+        self.lib.uc_ctl(self.handle, _CTL_TLB_FLUSH)
+
+    def flush_blocks(self) -> None:
+        """Forget all translated code."""
+        self.lib.uc_ctl(self.handle, _CTL_TB_FLUSH)
+
+    def remove_blocks(self, begin: int, end: int) -> None:
+        """Forget code translated from one page's range, named by addresses as the CPU sees them now."""
+        self.lib.uc_ctl(self.handle, _CTL_TB_REMOVE_CACHE, ctypes.c_uint64(begin), ctypes.c_uint64(end))
+
+    def set_exits(self, addresses: Sequence[int]) -> None:
+        """Make runs end before the instruction at any of these addresses, and no others."""
+        array = (ctypes.c_uint64 * len(addresses))(*addresses)
+        self.check(self.lib.uc_ctl(self.handle, CTL_EXITS, array, ctypes.c_size_t(len(addresses))), "uc_ctl")
+
+    def close(self) -> None:
+        if self.handle:
+            self.lib.uc_close(self.handle)
+            self.handle = ctypes.c_void_p()
+            self._keep.clear()
