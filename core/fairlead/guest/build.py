@@ -50,7 +50,9 @@ def resolve(program: str) -> Target:
     if path.is_dir():
         folder = path.resolve()
         cwd = _module_cwd(folder)
-        return Target(f".{os.sep}{os.path.relpath(folder, cwd)}", cwd, folder.name or "program")
+        word = os.path.relpath(folder, cwd)
+        word = word if word.startswith("..") else f"./{word}"
+        return Target(word, cwd, folder.name or "program")
     if path.suffix == ".go":
         if not path.is_file():
             raise UsageError(f"{program}: no such file")

@@ -18,7 +18,7 @@ def split(text: str) -> list[str]:
     """The fields of a flag that holds a list; UsageError for a quote without its end."""
     fields: list[str] = []
     end = 0
-    while text[end:].strip():
+    while text[end:].strip(" \t\r\n"):
         match = _FIELD.match(text, end)
         if match is None:
             raise UsageError(f"a quote has no end in {text!r}")

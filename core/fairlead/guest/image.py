@@ -171,16 +171,18 @@ def _read(path: Path) -> bytes:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("not a file")
         if status.st_size > _LARGEST:
             raise ImageError(f"larger than an image may be ({_LARGEST >> 20} MiB)")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(_LARGEST)
-        except OSError as error:
-            raise ImageError(f"cannot be read: {error.strerror}") from None
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
 
 
 _Known = tuple[Layout, Record | None, bool]
