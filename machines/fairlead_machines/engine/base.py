@@ -35,6 +35,7 @@ class EngineMachine(ABC):
     clock: Clock
     firmware: Firmware | None
     time_source: Callable[[], int] | None
+    """Set by the architecture: None at first."""
 
     def __init__(
         self, unicorn: Unicorn, ram: EngineRam, clock: EngineClock, counter: Counter, wakeup: Wakeup
@@ -42,7 +43,6 @@ class EngineMachine(ABC):
         self.ram = ram
         self.clock = clock
         self.firmware = None
-        self.time_source = None
         self.unicorn = unicorn
         self._memory = ram
         self._timekeeper = clock
@@ -54,7 +54,9 @@ class EngineMachine(ABC):
         self._stop: Stop | None = None
         self._error: BaseException | None = None
         self._deadline = 0
+        self._alarms: dict[Callable[[], None], int] = {}
         self.alarm: int | None = None
+        """When the next alarm is due."""
         self._on_trap: TrapHandler = _no_handler
 
     # What an architecture adds.
@@ -105,16 +107,26 @@ class EngineMachine(ABC):
         emu_start = self.unicorn.lib.uc_emu_start
         handle = self.unicorn.handle
         while True:
+            if self._stop is not None:
+                stop, self._stop = self._stop, None
+                if stop is not Stop.WAIT:
+                    return stop
+                halted = self._halted(deadline)
+                if halted is not None:
+                    return halted
             if self._wakeup.requested and self._wakeup.take():
                 return Stop.HOST
+            now = clock.now()
+            alarm = self.alarm
+            if alarm is not None and alarm <= now:
+                self.ring_alarms()
+                alarm = self.alarm
             if self._take_interrupts():
                 return Stop.INTERRUPT
-            now = clock.now()
             if now >= deadline:
                 return Stop.DEADLINE
-            alarm = self.alarm
             most = self._slice
-            clock.start(deadline if alarm is None or not now < alarm < deadline else alarm, most)
+            clock.start(deadline if alarm is None or alarm > deadline else alarm, most)
             whole = cell.value == most
             started = perf_counter_ns()
             code = emu_start(handle, self._start_address, 0, 0, counter.count_argument())
@@ -124,8 +136,7 @@ class EngineMachine(ABC):
                 error, self._error, self._stop = self._error, None, None
                 raise error
             if self._stop is not None:
-                stop, self._stop = self._stop, None
-                return stop
+                continue
             if code != ERR_OK:
                 reason = self._fault(code)
                 if reason is not None:
@@ -152,20 +163,28 @@ class EngineMachine(ABC):
             self._error = error
         self.leave(Stop.HANDLER)
 
-    def set_alarm(self, time: int | None) -> None:
-        """Make the run stop to look at interrupts at guest time `time`."""
-        self.alarm = time
+    def set_alarm(self, action: Callable[[], None], time: int | None) -> None:
+        """Call `action` between guest instructions once guest time `time` has come; None takes it back."""
+        if time is None:
+            self._alarms.pop(action, None)
+        else:
+            self._alarms[action] = time
+        self.alarm = min(self._alarms.values(), default=None)
         if self._running:
-            self.shorten()
+            limit = self._deadline if self.alarm is None else min(self.alarm, self._deadline)
+            self._timekeeper.start(limit, max(0, self._cell.value))
 
-    def shorten(self) -> None:
-        """Recompute the rest of the slice after an alarm was set inside a callback."""
-        limit = self._deadline if self.alarm is None else min(self.alarm, self._deadline)
-        self._timekeeper.start(limit, max(0, self._cell.value))
+    def ring_alarms(self) -> None:
+        """Call what is due."""
+        while self.alarm is not None and self.alarm <= self.clock.now():
+            action = min(self._alarms, key=self._alarms.__getitem__)
+            self.set_alarm(action, None)
+            action()
 
     def end_slice(self) -> None:
         """Make the engine stop before the next block, to look at interrupts."""
-        self._timekeeper.start(self.clock.now(), 0)
+        if self._running:
+            self._timekeeper.start(self.clock.now(), 0)
 
     def request_stop(self) -> None:
         self._wakeup.request()

@@ -1,4 +1,4 @@
-"""As much of RV64GC's encodings as traps need (unprivileged specification 2019, tables 16.5 to 16.7, 24.2)."""
+"""As much of RV64GC's encodings as traps need (unprivileged spec 2019, tables 16.5 to 16.7, 24.2)."""
 
 from __future__ import annotations
 

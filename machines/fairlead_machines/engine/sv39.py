@@ -63,7 +63,7 @@ def walk(words: memoryview, base: int, root: int, address: int) -> tuple[int, in
 class Sv39:
     """`Mmu` in Sv39 format."""
 
-    __slots__ = ("_activate", "_allocate", "_base", "_changed", "_free", "_words", "root")
+    __slots__ = ("_activate", "_allocate", "_base", "_changed", "_executable", "_free", "_words", "root")
 
     def __init__(
         self,
@@ -71,13 +71,19 @@ class Sv39:
         base: int,
         allocate: Callable[[int], int],
         changed: Callable[[], None],
+        executable: Callable[[int, int, int], None],
         activate: Callable[[int], None],
     ) -> None:
-        """`changed` is called after a valid entry was altered; `activate` puts a value in satp."""
+        """Empty tables.
+
+        `changed` is called after a valid entry was altered, `executable` with (virtual, physical, size) of
+        pages that may now be executed; `activate` puts a value in satp.
+        """
         self._words = words
         self._base = base
         self._allocate = allocate
         self._changed = changed
+        self._executable = executable
         self._activate = activate
         self._free: list[int] = []
         self.root = allocate(PAGE_SIZE)
@@ -87,6 +93,7 @@ class Sv39:
         if physical % PAGE_SIZE:
             raise MachineError(f"physical address {physical:#x} is not a page's")
         flags = _FLAGS[prot]
+        whole = virtual, physical, size
         stale = False
         while virtual < end:
             both = virtual | physical
@@ -107,6 +114,8 @@ class Sv39:
             physical += step * count
         if stale:
             self._changed()
+        if prot & Prot.EXEC:
+            self._executable(*whole)
 
     def unmap(self, virtual: int, size: int) -> None:
         self._update(virtual, size, None)
@@ -145,6 +154,8 @@ class Sv39:
                 if entry & (_LEAF | _MARK):
                     stale = stale or entry & _V != 0
                     words[n] = 0 if flags is None else entry & _PPN | flags
+                    if flags is not None and flags & _X:
+                        self._executable(virtual + step * (n - index), (entry & _PPN) << 2, step)
             virtual = (virtual | step - 1) + 1 + step * (count - 1)
         if stale:
             self._changed()
