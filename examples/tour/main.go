@@ -50,12 +50,13 @@ func goroutines() (string, error) {
 
 // channels is a sieve: each prime is a goroutine that filters its multiples out.
 func channels() (string, error) {
-	numbers := make(chan int)
+	source := make(chan int)
 	go func() {
 		for i := 2; ; i++ {
-			numbers <- i
+			source <- i
 		}
 	}()
+	numbers := source
 	var primes []string
 	for range 12 {
 		prime := <-numbers
@@ -78,8 +79,8 @@ func selecting() (string, error) {
 	select {
 	case <-never:
 		return "", errors.New("a channel nobody sends on was ready")
-	case <-time.After(time.Hour):
-		return "an hour passed, and nobody waited for it", nil
+	case <-time.After(50 * time.Millisecond):
+		return "nobody sent, and the time ran out", nil
 	}
 }
 
