@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fairlead.errors import ImageError, PortError, ToolError, UsageError
 from fairlead.guest.cache import Cache, digest, write_atomically
@@ -18,7 +15,7 @@ from fairlead.guest.flags import link_flags, take_goflags
 from fairlead.guest.image import load_image
 from fairlead.guest.overlay import Overlay, make_overlay
 from fairlead.guest.stamps import now, stamp
-from fairlead.guest.toolchain import Toolchain, find_toolchain
+from fairlead.guest.toolchain import Finished, Toolchain, find_toolchain
 from fairlead.port import Port
 
 __all__ = ["Target", "build_program", "go_environment", "resolve"]
@@ -51,7 +48,7 @@ def resolve(program: str) -> Target:
         folder = path.resolve()
         cwd = _module_cwd(folder)
         word = os.path.relpath(folder, cwd)
-        word = word if word.startswith("..") else f"./{word}"
+        word = word if word == "." or word.startswith("../") or word == ".." else f"./{word}"
         return Target(word, cwd, folder.name or "program")
     if path.suffix == ".go":
         if not path.is_file():
@@ -173,6 +170,9 @@ class _Build:
 
     def make(self) -> Path:
         """Run go build, check what it made, and remember it."""
+        import shutil
+        import tempfile
+
         started = now()
         images = self._cache.folder(_IMAGES)
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=images))
@@ -218,7 +218,7 @@ class _Build:
                 hint="look at GOFLAGS and at the port's overlay and link flags",
             ) from error
 
-    def _run(self, *arguments: str) -> Any:
+    def _run(self, *arguments: str) -> Finished:
         return self._toolchain.run(arguments, environment=self._environment, cwd=self._target.cwd)
 
     def _remember(self, content: str, started: int) -> None:

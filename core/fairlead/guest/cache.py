@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,8 @@ def digest(data: bytes) -> str:
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Put a file in place in one step: a reader sees all of it or what was there before."""
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -98,6 +98,8 @@ class Cache:
 
     def prune(self, kind: str, keep: int) -> None:
         """Delete all but the entries of a kind used last (by modification time)."""
+        import shutil
+
         try:
             with os.scandir(self.root / kind) as entries:
                 # Dot names are files on their way into place.

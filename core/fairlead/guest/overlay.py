@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairlead.errors import PortError, ToolError
 from fairlead.guest.cache import Cache, digest
-from fairlead.guest.edits import FileEdits, apply_edits, read_edits
 from fairlead.guest.stamps import now, stamp
 from fairlead.guest.toolchain import Toolchain
 from fairlead.port import Port
+
+if TYPE_CHECKING:
+    from fairlead.guest.edits import FileEdits
 
 __all__ = ["Overlay", "make_overlay", "untested"]
 
@@ -147,6 +148,8 @@ class _Plan:
         self.untested: list[str] = []
         self.sources: list[str] = []
         """Paths in GOROOT that this was made from, or that must not be there."""
+        from fairlead.guest.edits import read_edits
+
         edits = read_edits(source / "edits.toml")
         inputs: dict[str, str] = {}
         for file in edits:
@@ -176,6 +179,8 @@ class _Plan:
 
     def _apply(self, file: FileEdits, version: str) -> str:
         """Take a file's edits in; the SHA-256 of its source."""
+        from fairlead.guest.edits import apply_edits
+
         self.sources.append(file.path)
         try:
             data = (self._goroot / file.path).read_bytes()
@@ -216,6 +221,9 @@ def _read(path: Path) -> bytes:
 
 def _write(folder: Path, plan: _Plan) -> None:
     """Put a made overlay in place in one step."""
+    import shutil
+    import tempfile
+
     work = Path(tempfile.mkdtemp(prefix=".overlay-", dir=folder.parent))
     try:
         check: dict[str, str] = {}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from fairlead.errors import ToolError
 from fairlead.guest.cache import Cache
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["Finished", "Toolchain", "find_toolchain"]
 
@@ -70,6 +73,8 @@ class Toolchain:
         With `capture` its output and messages come back, with `on_line` each line of output goes there as it
         comes and messages pass through; else both pass through.
         """
+        import subprocess
+
         pipe = subprocess.PIPE
         try:
             process = subprocess.Popen(
@@ -121,6 +126,8 @@ def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    import subprocess
+
     for number in (signal.SIGINT, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -179,6 +186,8 @@ def _named(path: Path) -> Toolchain:
 
 def _asked(command: Path) -> Path:
     """GOROOT as a go command that is a script of someone's own tells it."""
+    import subprocess
+
     environment = {name: value for name, value in os.environ.items() if name != "GOROOT"}
     environment["GOTOOLCHAIN"] = "local"
     try:
