@@ -163,6 +163,11 @@ class AddressSpace(GuestMemory):
         if not self._regions.covered(address, end):
             raise GuestRefusal(_ENOMEM)
 
+    def overlapping(self, address: int, size: int) -> list[Region]:
+        """What is mapped of a range, cut to it, in order."""
+        end = address + size
+        return [region.cut(address, end) for region in self._regions.overlapping(address, end)]
+
     def is_mapped(self, address: int, size: int = 1) -> bool:
         """Is all of a range mapped, be it only reserved?"""
         return self._inside(address, size) and self._regions.covered(address, address + size)

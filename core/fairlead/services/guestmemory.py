@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from typing import Any
 
 from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.machine import PAGE_SIZE, Prot, Ram
@@ -105,8 +106,8 @@ class GuestMemory:
         """Write a value modulo 2**64."""
         self.write(address, _u64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
 
-    def unpack(self, layout: Struct, address: int) -> tuple[int, ...]:
-        """A structure of integers at an address."""
+    def unpack(self, layout: Struct, address: int) -> tuple[Any, ...]:
+        """A structure's fields at an address."""
         return layout.unpack(self.read(address, layout.size))
 
     def physical(self, address: int) -> int | None:

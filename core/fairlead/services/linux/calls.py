@@ -1,0 +1,12 @@
+"""Every call that is served, by name: the tables of the modules beside this one."""
+
+from __future__ import annotations
+
+from fairlead.services.linux import memory, misc, signals, threads, time
+from fairlead.services.linux.handler import Handlers
+
+__all__ = ["HANDLERS"]
+
+_MODULES = (memory, misc, signals, threads, time)
+
+HANDLERS: Handlers = {name: handler for module in _MODULES for name, handler in module.HANDLERS.items()}
