@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from fairlead.services.linux import memory, misc, signals, threads, time
+from fairlead.services.linux import (
+    descriptors,
+    memory,
+    metadata,
+    misc,
+    paths,
+    polling,
+    signals,
+    threads,
+    time,
+    transfers,
+)
 from fairlead.services.linux.handler import Handlers
 
 __all__ = ["HANDLERS"]
 
-_MODULES = (memory, misc, signals, threads, time)
+_MODULES = (descriptors, memory, metadata, misc, paths, polling, signals, threads, time, transfers)
 
 HANDLERS: Handlers = {name: handler for module in _MODULES for name, handler in module.HANDLERS.items()}

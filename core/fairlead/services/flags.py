@@ -1,0 +1,121 @@
+"""Numbers of files as guests pass them: Linux asm-generic/fcntl.h and uapi/linux/{fcntl,stat,fs,poll}.h.
+
+They are the same for riscv64 and amd64 guests, and are never the host's own (`os.O_*` differs on arm64).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AT_EMPTY_PATH",
+    "AT_FDCWD",
+    "AT_REMOVEDIR",
+    "AT_SYMLINK_FOLLOW",
+    "AT_SYMLINK_NOFOLLOW",
+    "EPOLLERR",
+    "EPOLLET",
+    "EPOLLEXCLUSIVE",
+    "EPOLLHUP",
+    "EPOLLIN",
+    "EPOLLONESHOT",
+    "EPOLLOUT",
+    "EPOLLPRI",
+    "EPOLLRDHUP",
+    "EPOLLRDNORM",
+    "EPOLLWAKEUP",
+    "EPOLLWRNORM",
+    "FALLOC_KEEP_SIZE",
+    "FALLOC_PUNCH_HOLE",
+    "FALLOC_ZERO_RANGE",
+    "MAX_LINKS",
+    "NAME_MAX",
+    "O_ACCMODE",
+    "O_APPEND",
+    "O_CLOEXEC",
+    "O_CREAT",
+    "O_DIRECT",
+    "O_DIRECTORY",
+    "O_DSYNC",
+    "O_EXCL",
+    "O_LARGEFILE",
+    "O_NOATIME",
+    "O_NOCTTY",
+    "O_NOFOLLOW",
+    "O_NONBLOCK",
+    "O_PATH",
+    "O_RDONLY",
+    "O_RDWR",
+    "O_SYNC",
+    "O_TMPFILE",
+    "O_TRUNC",
+    "O_WRONLY",
+    "PATH_MAX",
+    "PIPE_BUF",
+    "RENAME_EXCHANGE",
+    "RENAME_NOREPLACE",
+    "RENAME_WHITEOUT",
+    "SEEK_CUR",
+    "SEEK_DATA",
+    "SEEK_END",
+    "SEEK_HOLE",
+    "SEEK_SET",
+]
+
+O_RDONLY = 0
+O_WRONLY = 1
+O_RDWR = 2
+O_ACCMODE = 3
+O_CREAT = 0o100
+O_EXCL = 0o200
+O_NOCTTY = 0o400
+O_TRUNC = 0o1000
+O_APPEND = 0o2000
+O_NONBLOCK = 0o4000
+O_DSYNC = 0o10000
+O_DIRECT = 0o40000
+O_LARGEFILE = 0o100000
+O_DIRECTORY = 0o200000
+O_NOFOLLOW = 0o400000
+O_NOATIME = 0o1000000
+O_CLOEXEC = 0o2000000
+O_SYNC = 0o4010000
+O_PATH = 0o10000000
+O_TMPFILE = 0o20200000
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_REMOVEDIR = 0x200
+AT_SYMLINK_FOLLOW = 0x400
+AT_EMPTY_PATH = 0x1000
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+RENAME_WHITEOUT = 4
+
+SEEK_SET = 0
+SEEK_CUR = 1
+SEEK_END = 2
+SEEK_DATA = 3
+SEEK_HOLE = 4
+
+FALLOC_KEEP_SIZE = 1
+FALLOC_PUNCH_HOLE = 2
+FALLOC_ZERO_RANGE = 16
+
+NAME_MAX = 255
+PATH_MAX = 4096
+PIPE_BUF = 4096
+MAX_LINKS = 40
+"""Symbolic links followed while one path is resolved (path_resolution(7))."""
+
+EPOLLIN = 0x001
+EPOLLPRI = 0x002
+EPOLLOUT = 0x004
+EPOLLERR = 0x008
+EPOLLHUP = 0x010
+EPOLLRDNORM = 0x040
+EPOLLWRNORM = 0x100
+EPOLLRDHUP = 0x2000
+EPOLLEXCLUSIVE = 1 << 28
+EPOLLWAKEUP = 1 << 29
+EPOLLONESHOT = 1 << 30
+EPOLLET = 1 << 31

@@ -1,0 +1,358 @@
+"""Calls that read and change attributes (stat(2), chmod(2), utimensat(2), access(2), statfs(2), xattr(7))."""
+
+from __future__ import annotations
+
+from errno import EBADF, EINVAL, ENODATA, ENOSYS, ENOTSUP
+from typing import TYPE_CHECKING
+
+from fairlead.errors import GuestRefusal
+from fairlead.services.description import FileDescription, PathDescription
+from fairlead.services.flags import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
+from fairlead.services.linux.filestructures import pack_stat, pack_statfs, pack_statx
+from fairlead.services.linux.handler import Handlers
+from fairlead.services.linux.paths import node_at, path_at
+from fairlead.services.linux.structures import TIMESPEC, i32, i64, u32
+from fairlead.services.vfs import Node, Stat
+
+if TYPE_CHECKING:
+    from fairlead.services.linux.process import Process
+
+__all__ = ["HANDLERS"]
+
+_HERE = AT_FDCWD & 0xFFFF_FFFF
+_AT_NO_AUTOMOUNT = 0x800
+_AT_EACCESS = 0x200
+_AT_STATX_SYNC_TYPE = 0x6000
+_STATX_RESERVED = 1 << 31
+_UTIME_NOW = (1 << 30) - 1
+_UTIME_OMIT = (1 << 30) - 2
+_BILLION = 1_000_000_000
+
+
+def _found(process: Process, dirfd: int, path: int, flags: int) -> Stat:
+    """Attributes of what a path leads to, or of the descriptor itself where "" may mean that."""
+    files = process.files
+    where = path_at(process, path) if path or not flags & AT_EMPTY_PATH else b""
+    if not where and flags & AT_EMPTY_PATH:
+        return files.cwd.stat() if i32(dirfd) == AT_FDCWD else files.table.get(i32(dirfd)).stat()
+    base = files.base_for(i32(dirfd), where)
+    return files.names.find(base, where, follow=not flags & AT_SYMLINK_NOFOLLOW).stat()
+
+
+def newfstatat(process: Process, dirfd: int, path: int, buffer: int, flags: int) -> int:
+    flags = u32(flags)
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | _AT_NO_AUTOMOUNT):
+        raise GuestRefusal(EINVAL)
+    process.memory.write(buffer, pack_stat[process.arch](_found(process, dirfd, path, flags)))
+    return 0
+
+
+def fstat(process: Process, fd: int, buffer: int) -> int:
+    process.memory.write(buffer, pack_stat[process.arch](process.files.table.get(u32(fd)).stat()))
+    return 0
+
+
+def stat(process: Process, path: int, buffer: int) -> int:
+    return newfstatat(process, _HERE, path, buffer, 0)
+
+
+def lstat(process: Process, path: int, buffer: int) -> int:
+    return newfstatat(process, _HERE, path, buffer, AT_SYMLINK_NOFOLLOW)
+
+
+def statx(process: Process, dirfd: int, path: int, flags: int, mask: int, buffer: int) -> int:
+    flags = u32(flags)
+    known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | _AT_NO_AUTOMOUNT | _AT_STATX_SYNC_TYPE
+    if flags & ~known or flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE or u32(mask) & _STATX_RESERVED:
+        raise GuestRefusal(EINVAL)
+    process.memory.write(buffer, pack_statx(_found(process, dirfd, path, flags)))
+    return 0
+
+
+def statfs(process: Process, path: int, buffer: int) -> int:
+    return _statfs(process, node_at(process, _HERE, path, follow=True), buffer)
+
+
+def fstatfs(process: Process, fd: int, buffer: int) -> int:
+    node = process.files.table.get(u32(fd)).node
+    if node is None:
+        raise GuestRefusal(ENOSYS)
+    return _statfs(process, node, buffer)
+
+
+def _statfs(process: Process, node: Node, buffer: int) -> int:
+    fs = node.fs
+    process.memory.write(buffer, pack_statfs(fs.space(), fs.dev, read_only=fs.read_only))
+    return 0
+
+
+# -- permissions ----------------------------------------------------------------------------------------
+
+
+def _node(process: Process, fd: int, *, path_too: bool = False) -> Node:
+    """The node of an open descriptor whose attributes are changed."""
+    description = process.files.table.get(u32(fd))
+    if isinstance(description, PathDescription) and not path_too:
+        raise GuestRefusal(EBADF)
+    node = description.node
+    if node is None:
+        raise GuestRefusal(EINVAL)
+    return node
+
+
+def _follow(flags: int, known: int) -> bool:
+    if u32(flags) & ~known:
+        raise GuestRefusal(EINVAL)
+    return not flags & AT_SYMLINK_NOFOLLOW
+
+
+def _at(process: Process, dirfd: int, path: int, flags: int, known: int) -> Node:
+    follow = _follow(flags, known)
+    return node_at(process, dirfd, path, follow=follow, empty=bool(flags & AT_EMPTY_PATH))
+
+
+def fchmod(process: Process, fd: int, mode: int) -> int:
+    process.files.names.set_mode(_node(process, fd), mode)
+    return 0
+
+
+def fchmodat2(process: Process, dirfd: int, path: int, mode: int, flags: int) -> int:
+    node = _at(process, dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    process.files.names.set_mode(node, mode)
+    return 0
+
+
+def fchmodat(process: Process, dirfd: int, path: int, mode: int) -> int:
+    return fchmodat2(process, dirfd, path, mode, 0)
+
+
+def chmod(process: Process, path: int, mode: int) -> int:
+    return fchmodat2(process, _HERE, path, mode, 0)
+
+
+def fchown(process: Process, fd: int, uid: int, gid: int) -> int:
+    process.files.names.set_owner(_node(process, fd), u32(uid), u32(gid))
+    return 0
+
+
+def fchownat(process: Process, dirfd: int, path: int, uid: int, gid: int, flags: int) -> int:
+    node = _at(process, dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    process.files.names.set_owner(node, u32(uid), u32(gid))
+    return 0
+
+
+def chown(process: Process, path: int, uid: int, gid: int) -> int:
+    return fchownat(process, _HERE, path, uid, gid, 0)
+
+
+def lchown(process: Process, path: int, uid: int, gid: int) -> int:
+    return fchownat(process, _HERE, path, uid, gid, AT_SYMLINK_NOFOLLOW)
+
+
+def faccessat2(process: Process, dirfd: int, path: int, mode: int, flags: int) -> int:
+    mode = u32(mode)
+    if mode & ~7:
+        raise GuestRefusal(EINVAL)
+    node = _at(process, dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | _AT_EACCESS)
+    process.files.names.access(node, mode)
+    return 0
+
+
+def faccessat(process: Process, dirfd: int, path: int, mode: int) -> int:
+    return faccessat2(process, dirfd, path, mode, 0)
+
+
+def access(process: Process, path: int, mode: int) -> int:
+    return faccessat2(process, _HERE, path, mode, 0)
+
+
+# -- times ----------------------------------------------------------------------------------------------
+
+
+def utimensat(process: Process, dirfd: int, path: int, times: int, flags: int) -> int:
+    present = process.files.realtime()
+    atime: int | None = present
+    mtime: int | None = present
+    now = True
+    if times:
+        data = process.memory.read(times, 32)
+        (atime, first), (mtime, second) = (_time(data[at : at + 16], present) for at in (0, 16))
+        if atime is None and mtime is None:
+            return 0
+        now = first and second
+    if not path:
+        node = _node(process, dirfd)
+        if u32(flags):
+            raise GuestRefusal(EINVAL)
+    else:
+        node = _at(process, dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    process.files.names.set_times(node, atime, mtime, now=now)
+    return 0
+
+
+def _time(data: bytes, present: int) -> tuple[int | None, bool]:
+    """A timespec of utimensat: (time or None to leave it, is it UTIME_NOW)."""
+    seconds, nanoseconds = TIMESPEC.unpack(data)
+    if nanoseconds == _UTIME_OMIT:
+        return None, False
+    if nanoseconds == _UTIME_NOW:
+        return present, True
+    if not 0 <= nanoseconds < _BILLION:
+        raise GuestRefusal(EINVAL)
+    return seconds * _BILLION + nanoseconds, False
+
+
+# -- size -----------------------------------------------------------------------------------------------
+
+
+def truncate(process: Process, path: int, size: int) -> int:
+    if i64(size) < 0:
+        raise GuestRefusal(EINVAL)
+    files = process.files
+    files.names.truncate(files.cwd, path_at(process, path), size)
+    return 0
+
+
+def ftruncate(process: Process, fd: int, size: int) -> int:
+    description = process.files.description(u32(fd))
+    if i64(size) < 0 or not description.writable:
+        raise GuestRefusal(EINVAL)
+    description.truncate(size)
+    return 0
+
+
+def fallocate(process: Process, fd: int, mode: int, offset: int, size: int) -> int:
+    description = process.files.description(u32(fd))
+    offset, size = i64(offset), i64(size)
+    if not description.writable:
+        raise GuestRefusal(EBADF)
+    if offset < 0 or size <= 0:
+        raise GuestRefusal(EINVAL)
+    description.allocate(u32(mode), offset, size)
+    return 0
+
+
+# -- keeping --------------------------------------------------------------------------------------------
+
+
+def fsync(process: Process, fd: int) -> int:
+    process.files.description(u32(fd)).sync()
+    return 0
+
+
+def fdatasync(process: Process, fd: int) -> int:
+    return fsync(process, fd)
+
+
+def sync(process: Process) -> int:
+    return 0
+
+
+def syncfs(process: Process, fd: int) -> int:
+    process.files.description(u32(fd))
+    return 0
+
+
+def sync_file_range(process: Process, fd: int, offset: int, size: int, flags: int) -> int:
+    if not isinstance(process.files.description(u32(fd)), FileDescription) or u32(flags) & ~7:
+        raise GuestRefusal(EINVAL)
+    return 0
+
+
+def fadvise64(process: Process, fd: int, offset: int, size: int, advice: int) -> int:
+    process.files.description(u32(fd))
+    if u32(advice) > 5:
+        raise GuestRefusal(EINVAL)
+    return 0
+
+
+# -- extended attributes: there are none ----------------------------------------------------------------
+
+
+def setxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=True)
+    raise GuestRefusal(ENOTSUP)
+
+
+def lsetxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=False)
+    raise GuestRefusal(ENOTSUP)
+
+
+def fsetxattr(process: Process, fd: int) -> int:
+    process.files.description(u32(fd))
+    raise GuestRefusal(ENOTSUP)
+
+
+def getxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=True)
+    raise GuestRefusal(ENODATA)
+
+
+def lgetxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=False)
+    raise GuestRefusal(ENODATA)
+
+
+def fgetxattr(process: Process, fd: int) -> int:
+    process.files.description(u32(fd))
+    raise GuestRefusal(ENODATA)
+
+
+def listxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=True)
+    return 0
+
+
+def llistxattr(process: Process, path: int) -> int:
+    node_at(process, _HERE, path, follow=False)
+    return 0
+
+
+def flistxattr(process: Process, fd: int) -> int:
+    process.files.description(u32(fd))
+    return 0
+
+
+HANDLERS: Handlers = {
+    each.__name__: each
+    for each in (
+        access,
+        chmod,
+        chown,
+        faccessat,
+        faccessat2,
+        fadvise64,
+        fallocate,
+        fchmod,
+        fchmodat,
+        fchmodat2,
+        fchown,
+        fchownat,
+        fdatasync,
+        fgetxattr,
+        flistxattr,
+        fsetxattr,
+        fstat,
+        fstatfs,
+        fsync,
+        ftruncate,
+        getxattr,
+        lchown,
+        lgetxattr,
+        listxattr,
+        llistxattr,
+        lsetxattr,
+        lstat,
+        newfstatat,
+        setxattr,
+        stat,
+        statfs,
+        statx,
+        sync,
+        sync_file_range,
+        syncfs,
+        truncate,
+        utimensat,
+    )
+} | {"removexattr": getxattr, "lremovexattr": lgetxattr, "fremovexattr": fgetxattr}

@@ -1,0 +1,165 @@
+"""Path resolution (path_resolution(7)): every component is looked up here, never by the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+
+from fairlead.errors import GuestRefusal
+from fairlead.services.flags import MAX_LINKS, NAME_MAX, PATH_MAX
+from fairlead.services.vfs import Directory, Node, SymbolicLink
+
+__all__ = [
+    "EXEC",
+    "READ",
+    "RESOLVE_BENEATH",
+    "RESOLVE_CACHED",
+    "RESOLVE_IN_ROOT",
+    "RESOLVE_NO_MAGICLINKS",
+    "RESOLVE_NO_SYMLINKS",
+    "RESOLVE_NO_XDEV",
+    "WRITE",
+    "Found",
+    "User",
+    "resolve",
+]
+
+# uapi/linux/openat2.h
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+RESOLVE_CACHED = 0x20
+
+READ = 4
+WRITE = 2
+EXEC = 1
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who the guest is; uid 0 may do everything."""
+
+    uid: int
+    gid: int
+
+    def may(self, node: Node, want: int) -> bool:
+        """Do the permission bits let this user READ, WRITE, EXEC (or any sum of them)?"""
+        if self.uid == 0:
+            return not want & EXEC or isinstance(node, Directory) or bool(node.mode & 0o111)
+        if node.uid == self.uid:
+            granted = node.mode >> 6
+        elif node.gid == self.gid:
+            granted = node.mode >> 3
+        else:
+            granted = node.mode
+        return not want & ~granted
+
+    def owns(self, node: Node) -> bool:
+        return self.uid in (0, node.uid)
+
+
+@dataclass(slots=True)
+class Found:
+    """Where a path leads: the entry `name` of `parent`, and its node if there is one.
+
+    `name` is empty where the path ends in `.`, `..` or `/` alone, or went through a magic link.
+    """
+
+    parent: Directory
+    name: bytes
+    node: Node | None
+    slash: bool
+    """The path ends in a slash: a directory is asked for."""
+
+
+def resolve(
+    user: User, root: Directory, base: Directory, path: bytes, *, follow: bool = True, restrict: int = 0
+) -> Found:
+    """Walk a path from `base`; `follow` says whether a symbolic link at the end is followed.
+
+    `restrict` has RESOLVE_* bits of openat2(2).
+    """
+    if not path:
+        raise GuestRefusal(ENOENT)
+    if len(path) >= PATH_MAX:
+        raise GuestRefusal(ENAMETOOLONG)
+    if restrict & RESOLVE_IN_ROOT:
+        root = base
+    node = base
+    if path[0] == 0x2F:
+        if restrict & RESOLVE_BENEATH:
+            raise GuestRefusal(EXDEV)
+        node = root
+    floor = base if restrict & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) else root
+    slash = path.endswith(b"/")
+    rest = [name for name in reversed(path.split(b"/")) if name and name != b"."]
+    # A path that ends in "." names a directory through its parent's back.
+    dot = path.endswith(b"/.") or path == b"."
+    links = 0
+    fs = node.fs
+    while rest:
+        name = rest.pop()
+        if not user.may(node, EXEC):
+            raise GuestRefusal(EACCES)
+        if name == b"..":
+            if node is floor:
+                if restrict & RESOLVE_BENEATH:
+                    raise GuestRefusal(EXDEV)
+            else:
+                node = node.parent
+            if restrict & RESOLVE_NO_XDEV and node.fs is not fs:
+                raise GuestRefusal(EXDEV)
+            continue
+        if len(name) > NAME_MAX:
+            raise GuestRefusal(ENAMETOOLONG)
+        child: Node | None = node.mounted.get(name) if node.mounted else None
+        if child is None:
+            child = node.lookup(name)
+        if child is None:
+            if rest or dot:
+                raise GuestRefusal(ENOENT)
+            return Found(node, name, None, slash)
+        if restrict & RESOLVE_NO_XDEV and child.fs is not fs:
+            raise GuestRefusal(EXDEV)
+        if isinstance(child, SymbolicLink) and (rest or follow or slash or dot):
+            links += 1
+            if links > MAX_LINKS or restrict & RESOLVE_NO_SYMLINKS:
+                raise GuestRefusal(ELOOP)
+            target = child.jump()
+            if target is not None:
+                if restrict & RESOLVE_NO_MAGICLINKS:
+                    raise GuestRefusal(ELOOP)
+                if restrict & (RESOLVE_BENEATH | RESOLVE_IN_ROOT):
+                    raise GuestRefusal(EXDEV)
+                if not rest:
+                    return _ended(node, b"", target, slash or dot)
+                child = target
+            else:
+                text = child.target()
+                if not text:
+                    raise GuestRefusal(ENOENT)
+                if not rest:
+                    slash = slash or text.endswith(b"/")
+                    dot = dot or text.endswith(b"/.") or text == b"."
+                if text[0] == 0x2F:
+                    if restrict & RESOLVE_BENEATH:
+                        raise GuestRefusal(EXDEV)
+                    node = root
+                    if restrict & RESOLVE_NO_XDEV and node.fs is not fs:
+                        raise GuestRefusal(EXDEV)
+                rest.extend(part for part in reversed(text.split(b"/")) if part and part != b".")
+                continue
+        if not rest:
+            return _ended(node, b"" if dot else name, child, slash or dot)
+        if not isinstance(child, Directory):
+            raise GuestRefusal(ENOTDIR)
+        node = child
+    return Found(node.parent, b"", node, True)
+
+
+def _ended(parent: Directory, name: bytes, node: Node, directory: bool) -> Found:
+    if directory and not isinstance(node, Directory):
+        raise GuestRefusal(ENOTDIR)
+    return Found(parent, name, node, directory)
