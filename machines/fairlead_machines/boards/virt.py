@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BOARD", "fairlead_boards"]
 
-PARTS = (
+_PARTS = (
     Part("test", 0x10_0000, 0x1000),
     Part("rtc", 0x10_1000, 0x1000, interrupt=11),
     Part("clint", 0x200_0000, 0x1_0000),
     Part("plic", 0xC00_0000, 0x60_0000),
-    Part("uart", 0x1000_0000, 0x100, interrupt=10),
-    Part("ram", 0x8000_0000, 0),
+    Part("serial", 0x1000_0000, 0x1000, interrupt=10),
+    Part("memory", 0x8000_0000, 0),  # as large as the options say
 )
 
 
@@ -27,14 +27,14 @@ def _build(options: BoardOptions) -> Machine:
     # The engine is imported when a machine is made: listing boards must stay cheap.
     from fairlead_machines.boards.virt_machine import build
 
-    return build(options, PARTS)
+    return build(options, _PARTS)
 
 
 BOARD = Board(
     name="virt",
     arch="riscv64",
     summary="RV64GC in S-mode over SBI firmware, laid out as QEMU's virt machine",
-    parts=PARTS,
+    parts=_PARTS,
     build=_build,
 )
 

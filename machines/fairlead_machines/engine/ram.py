@@ -12,6 +12,8 @@ from fairlead.machine import PAGE_SIZE
 
 __all__ = ["EngineRam"]
 
+_NORESERVE: int = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+"""Python 3.11 does not name it; asm-generic/mman-common.h."""
 _GIVE_BACK = 16 * PAGE_SIZE
 """From this many bytes on, giving pages back to the host beats writing zeroes (measured at 32 to 128 KiB)."""
 _GIVES_ZEROES = sys.platform == "linux"
@@ -25,7 +27,7 @@ class EngineRam:
     __slots__ = ("_drop_code", "_memory", "base", "host", "size", "view")
 
     def __init__(self, base: int, size: int) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
         try:
             self._memory = mmap.mmap(-1, size, flags=flags)
         except (OSError, OverflowError, ValueError) as error:

@@ -7,7 +7,7 @@ and physical holes as engine errors, faults reported at the start of a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from fairlead.errors import MachineError
 from fairlead.machine import PAGE_SIZE, Mmu, Stop
@@ -96,7 +96,7 @@ class Riscv64Machine(EngineMachine):
         self.cpu = self._hart = cpu
         self.calls: dict[int, FirmwareCall] = {}
         """SBI extensions served in place, by a7."""
-        self.foreign: set[int] = set()
+        self.foreign: Container[int] = ()
         """SBI extensions that a port serves, by a7."""
         self._view = GuestView(ram, cpu)
         self._emulator = Emulator(unicorn, cpu, clock, self._view, self.carry)

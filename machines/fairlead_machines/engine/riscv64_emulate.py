@@ -118,7 +118,7 @@ class Emulator:
             self._write(*self._targets[rd])
 
     def watch_counters(self, virtual: int, start: int, size: int) -> None:
-        """Take over the reads of cycle and instret in code that stands at ram[start] and runs at `virtual`."""
+        """Take over reads of cycle and instret in code that stands at ram[start] and runs at `virtual`."""
         code = bytes(self._ram[start : start + size])
         found = False
         for half in _COUNTER_HALVES:
