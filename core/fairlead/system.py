@@ -78,6 +78,7 @@ class System:
         self._exit: Exit | None = None
         self._attention = False
         self._deadline = 0
+        self._latest = 0
         self._loaded: Thread | None = None
         self._shared: dict[int, Signal] = {}
         self._host_signals: list[int] = []
@@ -103,10 +104,13 @@ class System:
         return identifier
 
     def nanotime(self) -> int:
-        """Guest time through the port's hook, proved to be above zero."""
+        """Guest time through the port's hook, proved to be above zero and not to go backwards."""
         time = self._answer("nanotime", self._guarded("nanotime", self._nanotime), int)
         if time <= 0:
             raise self._fault("nanotime", f"answered {time}, and time is never zero or less")
+        if time < self._latest:
+            raise self._fault("nanotime", f"answered {time} after {self._latest}: time went backwards")
+        self._latest = time
         return time
 
     def handle_trap(self, trap: Trap) -> Resume:

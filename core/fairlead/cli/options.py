@@ -14,7 +14,15 @@ from fairlead.errors import UsageError
 from fairlead.launch import Settings
 from fairlead.port import Mount
 
-__all__ = ["COMMON", "command_words", "common_options", "parse_duration", "parse_size", "settings_from"]
+__all__ = [
+    "COMMON",
+    "GuestCommand",
+    "command_words",
+    "common_options",
+    "parse_duration",
+    "parse_size",
+    "settings_from",
+]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -24,6 +32,28 @@ _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 *
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _ALIGNMENT = 2 << 20
 _KINDS = ("all", "hooks", "sched", "traps")
+
+
+class GuestCommand(click.Command):
+    """A command whose first argument ends its options: what follows belongs to the guest."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"context_settings": {"allow_interspersed_args": False}, **kwargs})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A flag that may have a value (--strace) takes it after "=" only, never the program's name."""
+        options = {name: each for each in self.params if isinstance(each, click.Option) for name in each.opts}
+        words: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            option = options.get(word)
+            optional = option is not None and not option.is_flag and option.flag_value == ""
+            words.append(f"{word}=" if optional else word)
+            if not word.startswith("-") or word == "--":
+                break
+            if option is not None and not (optional or option.is_flag):
+                words.extend(each for each in (next(rest, None),) if each is not None)
+        return super().parse_args(ctx, [*words, *rest])
 
 
 def parse_size(text: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fairlead.cli.options import common_options, settings_from
+from fairlead.cli.options import GuestCommand, common_options, settings_from
 from fairlead.errors import UsageError
 from fairlead.guest.image import load_image
 from fairlead.launch import launch
@@ -17,7 +17,6 @@ from fairlead.port import Mount, Port
 
 __all__ = ["exec_", "run"]
 
-_GUEST_WORDS = {"ignore_unknown_options": False, "allow_interspersed_args": False}
 _PASSED = ("PATH", "HOME", "TMPDIR", "TZ")
 _ELF = b"\x7fELF"
 
@@ -27,7 +26,7 @@ _TEST_FILES = (
 _TEST_FOLDERS = ("outputdir", "gocoverdir", "fuzzcachedir")
 
 
-@click.command(context_settings=_GUEST_WORDS)
+@click.command(cls=GuestCommand)
 @click.option("--port", required=True, metavar="PORT", help="The port; `fairlead ports` lists them.")
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that the port's edits do not list.")
 @common_options
@@ -50,7 +49,7 @@ def run(port: str, allow_untested_go: bool, program: str, arguments: tuple[str, 
     return outcome.code
 
 
-@click.command(name="exec", context_settings=_GUEST_WORDS)
+@click.command(name="exec", cls=GuestCommand)
 @click.option("--port", required=True, metavar="PORT", help="The port the image was built for.")
 @click.option(
     "--build-hash", hidden=True, expose_value=False, help="Keeps go test from a stale cached result."

@@ -116,6 +116,7 @@ class Ethanol:
         """Load the image, hand over what the device tree says, arm the timer."""
         image = self._services.program.image
         self.memory.load_image(image)
+        self.memory.activate()
         arguments, environment = unpack(self._chosen.bootargs, self._chosen.properties)
         stack = initial_stack(self.memory, arguments, environment, image, seed=self._services.seed)
         self.memory.write_u64(self._record.field("timebase"), self._chosen.timebase)
@@ -131,6 +132,7 @@ class Ethanol:
 
     def thread_ended(self, thread: Thread) -> None:
         self._ring.forget(thread)
+        self._process.thread_ended(thread)
 
     def close(self) -> None:
         self._process.close()
