@@ -16,7 +16,7 @@ import click
 
 from fairlead.errors import FairleadError
 from fairlead.guest.cache import Cache
-from fairlead.guest.overlay import untested
+from fairlead.guest.overlay import known_versions, untested
 from fairlead.guest.toolchain import Toolchain, find_toolchain
 from fairlead.plugins import installed
 
@@ -130,19 +130,21 @@ def _port(name: str, toolchain: Toolchain | None) -> Finding:
         return Finding(title, "bad", where, f"install a board called {port.board}")
     if toolchain is None:
         return Finding(title, "ok", where)
+    versions = ""
     try:
+        versions = ", ".join(known_versions(port)) or "no version of it"
         unknown = untested(port, toolchain)
     except FairleadError as error:
-        return Finding(title, "bad", error.what, error.hint)
+        known = f"it is known good with Go {versions}" if versions else error.hint
+        return Finding(title, "bad", error.what, known)
+    if port.guest.overlay is None:
+        return Finding(title, "ok", f"{where}; runs stock programs")
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        return Finding(
-            title,
-            "bad",
-            f"{where}; never tried with Go {toolchain.version}: {unknown[0]}{more}",
-            "--allow-untested-go tries it",
-        )
-    return Finding(title, "ok", f"{where}; known good with Go {toolchain.version}")
+        what = f"{where}; never tried with Go {toolchain.version}: {unknown[0]}{more}"
+        known = f"it is known good with Go {versions}; --allow-untested-go tries this one"
+        return Finding(title, "bad", what, known)
+    return Finding(title, "ok", f"{where}; known good with Go {versions}")
 
 
 def _peers() -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from fairlead.port import Port
 if TYPE_CHECKING:
     from fairlead.guest.edits import FileEdits
 
-__all__ = ["Overlay", "make_overlay", "untested"]
+__all__ = ["Overlay", "known_versions", "make_overlay", "untested"]
 
 _FORMAT = 1
 _KIND = "overlays"
@@ -55,6 +55,16 @@ def make_overlay(port: Port, toolchain: Toolchain, cache: Cache, *, allow_untest
         with cache.lock(f"overlay-{name[:2]}"):
             key = _make(name, source, toolchain, cache, allow_untested)
     return Overlay(key, cache.root / _KIND / key / "overlay.json")
+
+
+def known_versions(port: Port) -> list[str]:
+    """Go versions that every edit of a port is known good for; PortError if the overlay cannot be read."""
+    from fairlead.guest.edits import read_edits
+
+    source = port.guest.overlay
+    files = read_edits(source / "edits.toml") if source is not None else ()
+    sets = [{known.go for known in file.known} for file in files]
+    return sorted(set.intersection(*sets)) if sets else []
 
 
 def untested(port: Port, toolchain: Toolchain) -> list[str]:
