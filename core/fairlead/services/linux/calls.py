@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from fairlead.services.linux import (
+    archcalls,
     descriptors,
     memory,
     metadata,
     misc,
     paths,
     polling,
+    prctl,
     signals,
     threads,
     time,
     transfers,
+    users,
 )
 from fairlead.services.linux.handler import Handlers
 
 __all__ = ["HANDLERS"]
 
-_MODULES = (descriptors, memory, metadata, misc, paths, polling, signals, threads, time, transfers)
+_MODULES = (
+    archcalls,
+    descriptors,
+    memory,
+    metadata,
+    misc,
+    paths,
+    polling,
+    prctl,
+    signals,
+    threads,
+    time,
+    transfers,
+    users,
+)
 
 HANDLERS: Handlers = {name: handler for module in _MODULES for name, handler in module.HANDLERS.items()}

@@ -45,6 +45,8 @@ class ThreadData:
     saved_mask: int | None = None
     """The mask to come back after a handler that interrupted a call with a mask of its own."""
     name: bytes = b""
+    keepcaps: int = 0
+    """What prctl(PR_SET_KEEPCAPS) said, which Go's library sets on all threads to see that it can."""
 
 
 class Process:
@@ -128,9 +130,10 @@ class Process:
 
     def thread_added(self, thread: Thread, creator: Thread | None = None) -> None:
         """A thread was made: it starts with its creator's signal mask and no alternate stack."""
-        self._threads[thread.id] = ThreadData()
+        data = self._threads[thread.id] = ThreadData()
         if creator is not None:
             thread.signals.blocked = creator.signals.blocked
+            data.name, data.keepcaps = self.thread_data(creator).name, self.thread_data(creator).keepcaps
 
     def thread_ended(self, thread: Thread) -> None:
         """A thread is gone: tell who waits for it (set_tid_address(2)), drop what was its own."""
