@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,10 @@ def build_program(
     if out is None:
         return image
     try:
-        write_atomically(out, image.read_bytes(), 0o755)
+        if out.exists() and not out.is_file():  # /dev/null must stay what it is
+            out.write_bytes(image.read_bytes())
+        else:
+            write_atomically(out, image.read_bytes(), 0o755)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror or error}") from error
     return out
@@ -158,10 +162,12 @@ class _Build:
         try:
             if digest(image.read_bytes()) != entry["image"]:
                 return None
-            os.utime(image.parent)
-            os.utime(self._cache.root / _INDEX / self.key)
         except OSError:
             return None
+        with suppress(OSError):  # used now: pruned last
+            os.utime(image.parent)
+            os.utime(self._cache.root / _INDEX / self.key)
+            os.utime(self._cache.root / _INPUTS / entry["inputs"])
         return image
 
     @property

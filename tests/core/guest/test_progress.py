@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+CODE = """
+import sys, threading
+from fairlead.guest import progress
+progress._PATIENCE = 0
+with progress.working("building hello"):
+    threading.Event().wait(0.5)
+line = progress.StatusLine()
+line.show("3 passed " + "x" * 500)
+line.clear()
+print("done", file=sys.stderr)
+"""
+
+
+def run(on_terminal: bool) -> str:
+    main, other = pty.openpty() if on_terminal else os.pipe()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
+    with subprocess.Popen([sys.executable, "-c", CODE], stderr=other, env=environment) as process:
+        os.close(other)
+        text = b""
+        try:
+            while piece := os.read(main, 4096):
+                text += piece
+        except OSError:  # a terminal whose other side is closed
+            pass
+        os.close(main)
+    assert process.returncode == 0
+    return text.decode()
+
+
+def test_on_a_terminal() -> None:
+    text = run(on_terminal=True)
+    assert "building hello" in text
+    assert "3 passed xxx" in text
+    assert "x" * 60 not in text, "a line that wraps cannot be rewritten"
+    assert text.endswith("\r\x1b[Kdone\r\n")
+
+
+def test_elsewhere_nothing_is_shown() -> None:
+    assert run(on_terminal=False) == "done\n"
