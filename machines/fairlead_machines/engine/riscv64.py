@@ -211,19 +211,16 @@ class Riscv64Machine(EngineMachine):
         if code == ERR_INSN_INVALID:
             cause, address = _BREAKPOINT, pc
         elif code in _HOLES:
-            cause = _HOLES[code]
-            address = pc if cause == _FETCH_ACCESS else self._effective_address(pc)
+            cause, address = _HOLES[code], pc
+            found = access(self._view.instruction(pc)) if cause != _FETCH_ACCESS else None
+            if found is not None:
+                base, offset, writes = found
+                address = (self._hart.get(f"x{base}") + offset) & _MASK
+                cause = _STORE_ACCESS if writes else _LOAD_ACCESS
         else:
             raise MachineError(f"the engine stopped at {pc:#x}: {ERROR_NAMES.get(code, f'error {code}')}")
         self._charge(TRAP_COST)
         return None if self._report(cause, pc, address, privilege, vector) else Stop.HANDLER
-
-    def _effective_address(self, pc: int) -> int:
-        found = access(self._view.instruction(pc))
-        if found is None:
-            return 0
-        base, offset, _store = found
-        return (self._hart.get(f"x{base}") + offset) & _MASK
 
     def _approach(self, pc: int, target: int) -> None:
         """Run from pc up to an instruction that straddles into an unmapped page.
