@@ -1,5 +1,6 @@
-"""`python -m fairlead` is the `fairlead` command."""
+"""`python -m fairlead` is the fairlead command."""
 
 from fairlead.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()
