@@ -39,6 +39,9 @@ class Counter(Protocol):
     def cell(self) -> Cell:
         """The units left; also right while the engine stands in a callback."""
 
+    def last_block_end(self) -> int | None:
+        """Where the block that was started last ends, if the counter knows."""
+
     def count_argument(self) -> int:
         """The `count` to start the engine with so that it stops when `cell` has run out."""
 
@@ -47,7 +50,9 @@ class Counter(Protocol):
 
 # void callback(uc_engine *uc, uint64_t address, uint32_t size, void *user_data)
 _X86_64 = bytes.fromhex(
-    "48ff09"  # dec qword [rcx]     (System V: user_data is the fourth argument)
+    "48897108"  # mov [rcx+8], rsi     (System V: user_data is the fourth argument)
+    "895110"  # mov [rcx+16], edx
+    "48ff09"  # dec qword [rcx]
     "7801"  # js +1
     "c3"  # ret
     "48b8"  # mov rax, uc_emu_stop
@@ -57,6 +62,8 @@ _X86_64_END = bytes.fromhex("ffe0")  # jmp rax          (uc is still the first a
 _AARCH64 = b"".join(
     word.to_bytes(4, "little")
     for word in (
+        0xF9000461,  # str x1, [x3, #8]
+        0xB9001062,  # str w2, [x3, #16]
         0xF9400064,  # ldr x4, [x3]
         0xF1000484,  # subs x4, x4, #1
         0xF9000064,  # str x4, [x3]
@@ -69,7 +76,7 @@ _AARCH64 = b"".join(
 
 
 def _block_callback(stop: int) -> bytes | None:
-    """Machine code that counts a block down and calls uc_emu_stop below zero; None if the host has none."""
+    """Machine code that notes a block, counts it down and stops below zero; None if the host has none."""
     address = stop.to_bytes(8, "little")
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
@@ -101,8 +108,12 @@ class BlockCounter:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         self._memory[: len(code)] = code
         self._exported: ctypes.c_char | None = ctypes.c_char.from_buffer(self._memory)
-        self.cell = ctypes.c_int64()
-        unicorn.add_hook(HOOK_BLOCK, ctypes.addressof(self._exported), ctypes.addressof(self.cell))
+        self._record = (ctypes.c_int64 * 3)()
+        self.cell = ctypes.c_int64.from_buffer(self._record)
+        unicorn.add_hook(HOOK_BLOCK, ctypes.addressof(self._exported), ctypes.addressof(self._record))
+
+    def last_block_end(self) -> int | None:
+        return self._record[1] + self._record[2] & (1 << 64) - 1
 
     def count_argument(self) -> int:
         return 0
@@ -156,6 +167,9 @@ class InstructionCounter:
         if found < 0:
             raise MachineError("Unicorn's instruction count was not found", hint="use the block counter")
         self.cell = _CountCell(start + found)
+
+    def last_block_end(self) -> int | None:
+        return None
 
     def count_argument(self) -> int:
         return max(1, self.cell.value)

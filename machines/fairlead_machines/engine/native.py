@@ -35,12 +35,15 @@ __all__ = [
     "HOOK_INSN",
     "HOOK_INSN_INVALID",
     "HOOK_INTR",
+    "INSN_HOOK",
     "INTR_HOOK",
     "INVALID_HOOK",
     "MMIO_READ",
     "MMIO_WRITE",
     "MODE_64",
     "MODE_RISCV64",
+    "PORT_IN_HOOK",
+    "PORT_OUT_HOOK",
     "VERSION",
     "Registers",
     "Unicorn",
@@ -83,6 +86,7 @@ _PROT_ALL = 7
 _CTL_WRITE = 1 << 30
 _CTL_USE_EXITS = 4 | 1 << 26 | _CTL_WRITE
 CTL_EXITS = 6 | 2 << 26 | _CTL_WRITE
+_CTL_CPU_MODEL = 7 | 1 << 26 | _CTL_WRITE
 _CTL_TB_REMOVE_CACHE = 9 | 2 << 26 | _CTL_WRITE
 _CTL_TB_FLUSH = 10 | _CTL_WRITE
 _CTL_TLB_FLUSH = 11 | _CTL_WRITE
@@ -90,6 +94,13 @@ _CTL_TLB_FLUSH = 11 | _CTL_WRITE
 # PYFUNCTYPE: the callers hold the GIL (see the module's docstring).
 INTR_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
 INVALID_HOOK = ctypes.PYFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p)
+INSN_HOOK = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+PORT_IN_HOOK = ctypes.PYFUNCTYPE(
+    ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p
+)
+PORT_OUT_HOOK = ctypes.PYFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p
+)
 CODE_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 MMIO_READ = ctypes.PYFUNCTYPE(
     ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
@@ -201,10 +212,13 @@ class Registers:
 class Unicorn:
     """One instance of the emulator."""
 
-    def __init__(self, arch: int, mode: int) -> None:
+    def __init__(self, arch: int, mode: int, model: int | None = None) -> None:
+        """`model` is one of the architecture's UC_CPU_… numbers; None for Unicorn's default."""
         self.lib = library()
         self.handle = ctypes.c_void_p()
         self.check(self.lib.uc_open(arch, mode, ctypes.byref(self.handle)), "uc_open")
+        if model is not None:
+            self.check(self.lib.uc_ctl(self.handle, _CTL_CPU_MODEL, ctypes.c_int(model)), "the CPU model")
         self._keep: list[object] = []
         # Without this, the `until` address is looked up in the page tables at each exit.
         self.check(self.lib.uc_ctl(self.handle, _CTL_USE_EXITS, 1), "uc_ctl")
@@ -230,11 +244,18 @@ class Unicorn:
         self.check(code, f"mapping a device at {base:#x}")
 
     def add_hook(
-        self, kind: int, callback: Any, data: int | None = None, begin: int = 1, end: int = 0
+        self,
+        kind: int,
+        callback: Any,
+        data: int | None = None,
+        begin: int = 1,
+        end: int = 0,
+        instruction: int | None = None,
     ) -> int:
         """Add a hook on begin…end, on all addresses if begin > end; its handle.
 
-        `callback` is a ctypes callback or the address of machine code, `data` its user_data.
+        `callback` is a ctypes callback or the address of machine code, `data` its user_data; `instruction` is
+        for HOOK_INSN.
         """
         hook = ctypes.c_size_t()
         code = self.lib.uc_hook_add(
@@ -245,6 +266,7 @@ class Unicorn:
             ctypes.c_void_p(data),
             ctypes.c_uint64(begin),
             ctypes.c_uint64(end),
+            *(() if instruction is None else (ctypes.c_int(instruction),)),
         )
         self.check(code, "uc_hook_add")
         self._keep.append(callback)
