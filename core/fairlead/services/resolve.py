@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from errno import EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.flags import MAX_LINKS, NAME_MAX, PATH_MAX
@@ -83,6 +83,8 @@ def resolve(
     """
     if not path:
         raise GuestRefusal(ENOENT)
+    if 0 in path:
+        raise GuestRefusal(EINVAL)
     if len(path) >= PATH_MAX:
         raise GuestRefusal(ENAMETOOLONG)
     if restrict & RESOLVE_IN_ROOT:

@@ -59,12 +59,14 @@ class MemoryFileSystem(FileSystem):
 class MemoryNode(Node):
     """A node whose attributes are kept here; `opens` counts descriptions that keep it alive unnamed."""
 
-    __slots__ = ("atime", "btime", "ctime", "mtime", "nlink", "opens")
+    __slots__ = ("_cost", "atime", "btime", "ctime", "mtime", "nlink", "opens")
 
     fs: MemoryFileSystem
 
-    def __init__(self, fs: MemoryFileSystem, mode: int, uid: int, gid: int, extra: int = 0) -> None:
-        fs.quota.charge(_NODE_COST + extra)
+    def __init__(self, fs: MemoryFileSystem, mode: int, uid: int, gid: int, cost: int = _NODE_COST) -> None:
+        """`cost` is what the quota is charged for the node."""
+        fs.quota.charge(cost)
+        self._cost = cost
         fs.nodes += 1
         super().__init__(fs, fs.next_ino(), mode, uid, gid)
         self.nlink = 1
@@ -117,7 +119,7 @@ class MemoryNode(Node):
 
     def free(self) -> None:
         self.fs.nodes -= 1
-        self.fs.quota.release(_NODE_COST)
+        self.fs.quota.release(self._cost)
 
 
 class MemoryFile(MemoryNode):
@@ -125,15 +127,19 @@ class MemoryFile(MemoryNode):
 
     __slots__ = ("blocks",)
 
-    def __init__(self, fs: MemoryFileSystem, mode: int, uid: int, gid: int) -> None:
-        super().__init__(fs, stat.S_IFREG | mode, uid, gid)
+    def __init__(self, fs: MemoryFileSystem, mode: int, uid: int, gid: int, cost: int = _NODE_COST) -> None:
+        super().__init__(fs, stat.S_IFREG | mode, uid, gid, cost)
         self.blocks = Blocks(fs.quota)
 
     def stat(self) -> Stat:
         found = super().stat()
-        found.size = self.blocks.size
-        found.blocks = -(-self.blocks.allocated // 512)
+        found.size = self.size()
+        found.blocks = -(-self.allocated() // 512)
         return found
+
+    def allocated(self) -> int:
+        """Bytes that are really kept."""
+        return self.blocks.allocated
 
     def open(self, flags: int) -> Description:
         self.opens += 1
@@ -183,8 +189,10 @@ class MemoryLink(MemoryNode, SymbolicLink):
 
     __slots__ = ("_target",)
 
-    def __init__(self, fs: MemoryFileSystem, target: bytes, uid: int, gid: int) -> None:
-        super().__init__(fs, stat.S_IFLNK | 0o777, uid, gid, len(target))
+    def __init__(
+        self, fs: MemoryFileSystem, target: bytes, uid: int, gid: int, cost: int = _NODE_COST
+    ) -> None:
+        super().__init__(fs, stat.S_IFLNK | 0o777, uid, gid, cost and cost + len(target))
         self._target = target
 
     def stat(self) -> Stat:
@@ -194,10 +202,6 @@ class MemoryLink(MemoryNode, SymbolicLink):
 
     def target(self) -> bytes:
         return self._target
-
-    def free(self) -> None:
-        self.fs.quota.release(len(self._target))
-        super().free()
 
 
 class Fifo(MemoryNode):
@@ -238,8 +242,9 @@ class MemoryDirectory(MemoryNode, Directory):
         gid: int,
         parent: Directory | None = None,
         name: bytes = b"",
+        cost: int = _NODE_COST,
     ) -> None:
-        super().__init__(fs, stat.S_IFDIR | mode, uid, gid)
+        super().__init__(fs, stat.S_IFDIR | mode, uid, gid, cost)
         self.parent = parent if parent is not None else self
         self.name = name
         self.nlink = 2
@@ -276,9 +281,13 @@ class MemoryDirectory(MemoryNode, Directory):
         self._listing = None
         self.changed()
 
-    def _take(self, name: bytes) -> None:
+    def forget(self, name: bytes) -> None:
+        """Drop an entry whatever it leads to."""
         del self._names[name]
         self._listing = None
+
+    def _take(self, name: bytes) -> None:
+        self.forget(name)
         self.changed()
 
     def create(self, name: bytes, mode: int, uid: int, gid: int, flags: int) -> Description:

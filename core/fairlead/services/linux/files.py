@@ -24,6 +24,7 @@ from fairlead.services.vfs_tree import add_proc, add_program, directory_at, stan
 
 if TYPE_CHECKING:
     from fairlead.port import Mount, Program, Services
+    from fairlead.services.hostfolder import HostTree
 
 __all__ = ["DEFAULT_USER", "Files", "Stream"]
 
@@ -69,10 +70,11 @@ class Files:
             add_program(self.fs, program, image)
         self.cwd: Directory = self.fs.root
         add_proc(self.fs, self.table, user, pid, program, lambda: self.cwd)
+        self._trees: list[HostTree] = []
         if mounts:
             from fairlead.services.mounts import mount_all
 
-            mount_all(self.names, mounts, self.fs, _ROOT_DEV + 1)
+            self._trees = mount_all(self.names, mounts, self.fs, _ROOT_DEV + 1)
         self.cwd = self._start(cwd)
         for stream, flags in zip(streams, (O_RDONLY, O_WRONLY, O_WRONLY), strict=True):
             self.table.add(self._stream(stream, flags))
@@ -202,3 +204,6 @@ class Files:
     def close(self) -> None:
         """Let go of everything held of the host."""
         self.table.close_all()
+        for tree in self._trees:
+            tree.close()
+        self._trees = []
