@@ -146,8 +146,11 @@ class EngineMachine(ABC):
                 if reason is not None:
                     return reason
             elif whole:
-                took = perf_counter_ns() - started
-                self._slice = max(_LEAST, min(_MOST, most * _QUANTUM // max(took, _QUANTUM // 8)))
+                self._slice = self._next_slice(most, perf_counter_ns() - started)
+
+    def _next_slice(self, units: int, took: int) -> int:
+        """How long the next slice may be, after one of `units` took so many host nanoseconds."""
+        return max(_LEAST, min(_MOST, units * _QUANTUM // max(took, _QUANTUM // 8)))
 
     # For callbacks, which run inside the engine.
 
