@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,10 @@ FILES = {
 
 
 @pytest.fixture
-def shell(fairlead: Fairlead, tmp_path: Path) -> Shell:
+def shell(fairlead: Fairlead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """A shell that has taken in the lines of `fairlead env`, in a module."""
+    for name in ("GOTOOLCHAIN", "CGO_ENABLED"):
+        monkeypatch.delenv(name, raising=False)
     for name, text in FILES.items():
         (tmp_path / "work" / name).write_text(text)
     done = fairlead("env", "--port", "opensbi")
@@ -99,19 +102,35 @@ def test_run(shell: Shell) -> None:
 
 
 @pytest.mark.slow
-def test_results_are_cached_by_what_runs(
+def test_results_are_never_stale(shell: Shell) -> None:
+    for _ in range(2):
+        done = shell("go test .")
+        assert done.stdout.startswith("ok  \tm\t"), done.stdout + done.stderr
+        assert "(cached)" not in done.stdout
+
+
+@pytest.mark.slow
+def test_an_exec_of_the_user_s_own_is_kept(shell: Shell) -> None:
+    assert shell("go test -exec false .").returncode == 1
+    assert shell("go run -exec echo . one").stdout.endswith(" one\n")
+
+
+def test_the_exec_string_carries_a_hash_of_what_runs(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "(cached)" not in shell("go test .").stdout
-    assert "(cached)" in shell("go test .").stdout
-    plugin = tmp_path / "plugins"
-    (plugin / "another-1.0.dist-info").mkdir(parents=True)
-    (plugin / "another-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: a\nVersion: 1\n")
-    (plugin / "another-1.0.dist-info" / "entry_points.txt").write_text("[fairlead]\nanother = another\n")
-    (plugin / "another.py").write_text("one = 1\n")
-    monkeypatch.setenv("PYTHONPATH", str(plugin))
-    assert "(cached)" not in shell("go test .").stdout
-    assert "(cached)" in shell("go test .").stdout
-    (plugin / "another.py").write_text("two = 2\n")
-    assert "(cached)" not in shell("go test .").stdout
-    assert shell("go test -exec false .").returncode == 1, "an -exec of the user's own is kept"
+    def seen() -> str:
+        """The hash in what go says that it would do."""
+        done = shell("go test -n . 2>&1")
+        return re.findall(r"fairlead exec --port=opensbi --build-hash=([0-9a-f]+)", done.stdout)[0]
+
+    first = seen()
+    assert seen() == first
+    info = tmp_path / "plugins" / "another-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[fairlead]\nanother = another\n")
+    (tmp_path / "plugins" / "another.py").write_text("one = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugins"))
+    second = seen()
+    (tmp_path / "plugins" / "another.py").write_text("two = 2\n")
+    assert len({first, second, seen()}) == 3
