@@ -174,7 +174,7 @@ class Namespace:
 
     def _new(self, base: Directory, path: bytes, *, directory: bool = False) -> Found:
         """A name that is free, in a directory that may be changed."""
-        found = resolve(self.user, self.root, base, path, follow=False)
+        found = resolve(self.user, self.root, base, path, entry=True)
         if found.node is not None:
             raise GuestRefusal(EEXIST)
         if found.slash and not directory:
@@ -192,7 +192,7 @@ class Namespace:
 
     def remove(self, base: Directory, path: bytes, flags: int) -> None:
         """unlinkat(2)."""
-        found = resolve(self.user, self.root, base, path, follow=False)
+        found = resolve(self.user, self.root, base, path, entry=True)
         node, name, parent = found.node, found.name, found.parent
         if not name:
             self._refuse_special(path, flags)
@@ -203,8 +203,8 @@ class Namespace:
             raise GuestRefusal(ENOTDIR)
         self._may_take(parent, name, node)
         if not flags & AT_REMOVEDIR:
-            if directory:
-                raise GuestRefusal(EISDIR)
+            if directory or found.slash:
+                raise GuestRefusal(EISDIR if directory else ENOTDIR)
             parent.unlink(name, node)
             return
         assert isinstance(node, Directory)
@@ -237,8 +237,8 @@ class Namespace:
         """renameat2(2)."""
         if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) or flags == RENAME_NOREPLACE | RENAME_EXCHANGE:
             raise GuestRefusal(EINVAL)
-        old = resolve(self.user, self.root, base, path, follow=False)
-        new = resolve(self.user, self.root, new_base, new_path, follow=False)
+        old = resolve(self.user, self.root, base, path, entry=True)
+        new = resolve(self.user, self.root, new_base, new_path, entry=True)
         if not old.name or not new.name:
             raise GuestRefusal(EBUSY)
         if old.node is None:
@@ -252,7 +252,7 @@ class Namespace:
         self._may_take(old.parent, old.name, old.node)
         self._may_change(new.parent)
         directory = isinstance(old.node, Directory)
-        if new.slash and not directory:
+        if (old.slash or new.slash) and not directory:
             raise GuestRefusal(ENOTDIR)
         if directory and _inside(new.parent, old.node):
             raise GuestRefusal(EINVAL)

@@ -75,10 +75,18 @@ class Found:
 
 
 def resolve(
-    user: User, root: Directory, base: Directory, path: bytes, *, follow: bool = True, restrict: int = 0
+    user: User,
+    root: Directory,
+    base: Directory,
+    path: bytes,
+    *,
+    follow: bool = True,
+    entry: bool = False,
+    restrict: int = 0,
 ) -> Found:
     """Walk a path from `base`; `follow` says whether a symbolic link at the end is followed.
 
+    With `entry` the last component is an entry to be made or removed: never followed, of whatever type.
     `restrict` has RESOLVE_* bits of openat2(2).
     """
     if not path:
@@ -95,10 +103,7 @@ def resolve(
             raise GuestRefusal(EXDEV)
         node = root
     floor = base if restrict & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) else root
-    slash = path.endswith(b"/")
-    rest = [name for name in reversed(path.split(b"/")) if name and name != b"."]
-    # A path that ends in "." names a directory through its parent's back.
-    dot = path.endswith(b"/.") or path == b"."
+    rest, slash, dot = _components(path)
     links = 0
     fs = node.fs
     while rest:
@@ -125,7 +130,7 @@ def resolve(
             return Found(node, name, None, slash)
         if restrict & RESOLVE_NO_XDEV and child.fs is not fs:
             raise GuestRefusal(EXDEV)
-        if isinstance(child, SymbolicLink) and (rest or follow or slash or dot):
+        if isinstance(child, SymbolicLink) and (rest or dot or (not entry and (follow or slash))):
             links += 1
             if links > MAX_LINKS or restrict & RESOLVE_NO_SYMLINKS:
                 raise GuestRefusal(ELOOP)
@@ -136,32 +141,40 @@ def resolve(
                 if restrict & (RESOLVE_BENEATH | RESOLVE_IN_ROOT):
                     raise GuestRefusal(EXDEV)
                 if not rest:
-                    return _ended(node, b"", target, slash or dot)
+                    return _ended(node, b"", target, slash, slash or dot)
                 child = target
             else:
                 text = child.target()
                 if not text:
                     raise GuestRefusal(ENOENT)
+                names, text_slash, text_dot = _components(text)
                 if not rest:
-                    slash = slash or text.endswith(b"/")
-                    dot = dot or text.endswith(b"/.") or text == b"."
+                    slash, dot = slash or text_slash, dot or text_dot
                 if text[0] == 0x2F:
                     if restrict & RESOLVE_BENEATH:
                         raise GuestRefusal(EXDEV)
                     node = root
                     if restrict & RESOLVE_NO_XDEV and node.fs is not fs:
                         raise GuestRefusal(EXDEV)
-                rest.extend(part for part in reversed(text.split(b"/")) if part and part != b".")
+                rest += names
                 continue
         if not rest:
-            return _ended(node, b"" if dot else name, child, slash or dot)
+            return _ended(node, b"" if dot else name, child, slash, dot or (slash and not entry))
         if not isinstance(child, Directory):
             raise GuestRefusal(ENOTDIR)
         node = child
     return Found(node.parent, b"", node, True)
 
 
-def _ended(parent: Directory, name: bytes, node: Node, directory: bool) -> Found:
+def _components(path: bytes) -> tuple[list[bytes], bool, bool]:
+    """The names of a path, last first, without `.`; does it end in a slash, and is its last name `.`?"""
+    names = [name for name in path.split(b"/") if name]
+    names.reverse()
+    dot = bool(names) and names[0] == b"."
+    return [name for name in names if name != b"."], path.endswith(b"/"), dot
+
+
+def _ended(parent: Directory, name: bytes, node: Node, slash: bool, directory: bool) -> Found:
     if directory and not isinstance(node, Directory):
         raise GuestRefusal(ENOTDIR)
-    return Found(parent, name, node, directory)
+    return Found(parent, name, node, slash)

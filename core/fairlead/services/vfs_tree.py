@@ -43,6 +43,7 @@ def standard_tree(fs: MemoryFileSystem, user: User, seed: int, environment: Mapp
         directory = directory_at(root, path)
         if directory is not root and directory.mode & 0o1777 != 0o1777:
             directory.uid, directory.gid = user.uid, user.gid
+    directory_at(root, b"/usr/bin")
     etc = directory_at(root, b"/etc")
     people = b"root:x:0:0:root:/root:/sbin/nologin\n"
     groups = b"root:x:0:\n"
