@@ -25,7 +25,8 @@ from fairlead.plugins import find_port
 
 __all__ = ["test"]
 
-_VERBOSE = ("-v", "-test.v", "-bench", "-test.bench")
+_VERBOSE = {"-v", "-test.v"}
+_BENCHMARKS = {"-bench", "-test.bench"}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -59,7 +60,8 @@ def test(port: str, allow_untested_go: bool, as_json: bool, words: tuple[str, ..
         out.write(text)
         out.flush()
 
-    tests = TestRun(write, verbose=any(flag.partition("=")[0] in _VERBOSE for flag in flags))
+    names = {flag.partition("=")[0] for flag in flags}
+    tests = TestRun(write, verbose=bool(names & _VERBOSE), benchmarks=bool(names & _BENCHMARKS))
 
     def take(line: bytes) -> None:
         tests.take(line)

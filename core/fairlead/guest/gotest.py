@@ -36,6 +36,8 @@ class TestRun:
     write: Callable[[str], None]
     verbose: bool = False
     """Show the output of tests that pass, too, as -v does."""
+    benchmarks: bool = False
+    """Show the output of benchmarks, as -bench does."""
     packages: dict[str, Package] = field(default_factory=dict)
     _held: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """By package: the output so far, each piece with its test's name."""
@@ -72,6 +74,9 @@ class TestRun:
     def _output(self, package: str, test: str, text: str) -> None:
         if self.verbose:
             self.write(text)
+        elif self.benchmarks and (not test or test.startswith("Benchmark")):
+            if not text.startswith("=== ") and text.strip() != test:  # their mere names are -json's own
+                self.write(text)
         else:
             self._held.setdefault(package, []).append((test, text))
 

@@ -43,20 +43,20 @@ class StatusLine:
 
     def __init__(self) -> None:
         self._on = sys.stderr.isatty()
-        self._shown = False
+        self._shown = ""
 
     def show(self, text: str) -> None:
-        if self._on:
+        if self._on and text != self._shown:
             from shutil import get_terminal_size
 
             width = get_terminal_size().columns - 1
             sys.stderr.write(f"\r\x1b[K{text[:width]}")
             sys.stderr.flush()
-            self._shown = True
+            self._shown = text
 
     def clear(self) -> None:
         """Take the line away, before something else is written to the terminal."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-            self._shown = False
+            self._shown = ""

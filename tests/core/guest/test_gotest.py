@@ -19,6 +19,7 @@ TESTS = {
 
 import ("fmt"; "testing")
 
+func BenchmarkOne(b *testing.B) { b.Log("measured") ; for b.Loop() {} }
 func TestQuiet(t *testing.T) { fmt.Println("printed by a test that passes"); t.Log("logged") }
 func TestSkipped(t *testing.T) { t.Skip("not here") }
 func TestMany(t *testing.T) { for i := range 3 { t.Run(fmt.Sprint(i), func(t *testing.T) {}) } }
@@ -78,11 +79,10 @@ def shape(text: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verbose", [False, True])
-def test_text_is_that_of_go_test(toolchain: Toolchain, module: Path, verbose: bool) -> None:
-    flags = ["-v"] if verbose else []
+@pytest.mark.parametrize("flags", [[], ["-v"]])
+def test_text_is_that_of_go_test(toolchain: Toolchain, module: Path, flags: list[str]) -> None:
     pieces: list[str] = []
-    run = TestRun(pieces.append, verbose=verbose)
+    run = TestRun(pieces.append, verbose="-v" in flags)
     for line in go(toolchain, module, "-json", *flags, "./...").splitlines(keepends=True):
         run.take(line.encode())
     results = {each.package: each for each in run.finish()}
@@ -106,6 +106,20 @@ def test_text_is_that_of_go_test(toolchain: Toolchain, module: Path, verbose: bo
         "m/none": "skip",
     }
     assert results["m/bad"].failures == ["TestWrong", "TestSub/two", "TestSub"]
+
+
+@pytest.mark.slow
+def test_benchmarks_are_shown(toolchain: Toolchain, module: Path) -> None:
+    pieces: list[str] = []
+    run = TestRun(pieces.append, benchmarks=True)
+    for line in go(toolchain, module, "-json", "-bench=.", "./good").splitlines(keepends=True):
+        run.take(line.encode())
+    text = "".join(pieces)
+    assert re.search(r"^BenchmarkOne\S*\s+\d+\s+\S+ ns/op$", text, re.MULTILINE)
+    assert "goos: " in text
+    assert text.splitlines()[-1].startswith("ok  \tm/good\t")
+    for unwanted in ("=== RUN", "BenchmarkOne\n", "printed by a test that passes", "--- PASS"):
+        assert unwanted not in text
 
 
 def test_a_package_without_an_end_is_shown() -> None:
