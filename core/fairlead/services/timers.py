@@ -10,6 +10,9 @@ SHORTEST_INTERVAL = 100_000
 """Nanoseconds between two expirations that are served apart; shorter intervals are counted together."""
 
 
+_LAST = (1 << 63) - 1  # guest time ends here
+
+
 class IntervalTimer:
     """One timer. `expire` is told how many times it went off since it was last told."""
 
@@ -45,8 +48,8 @@ class IntervalTimer:
         return 0 if self._cancel is None else max(1, self._due - self._now())
 
     def _arm(self, due: int) -> None:
-        self._due = due
-        self._cancel = self._call_at(due, self._fire)
+        self._due = min(due, _LAST)
+        self._cancel = self._call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         now, interval = self._now(), self.interval

@@ -17,7 +17,7 @@ from fairlead.signal import Action, Signal
 
 __all__ = ["SignalFrame"]
 
-_FRAME = Struct("<128s QQ QiIQ Q 128x 32Q 32QI 256x 12s")
+_FRAME = Struct("<128s QQ QIIQ Q 128x 32Q 32QI 256x 12s")
 # siginfo; uc_flags, uc_link; ss_sp, ss_flags, padding, ss_size; uc_sigmask and its room to grow; pc, x1…x31;
 # f0…f31, fcsr; unused; reserved word and the END header of the extensions
 _NO_EXTENSIONS = bytes(12)

@@ -20,7 +20,7 @@ from fairlead.signal import Action, Sig, Signal
 
 __all__ = ["SignalFrame"]
 
-_FRAME = Struct("<Q QQ QiIQ 18Q 4H 4Q Q 64x Q 128s")
+_FRAME = Struct("<Q QQ QIIQ 18Q 4H 4Q Q 64x Q 128s")
 # pretcode; uc_flags, uc_link; ss_sp, ss_flags, padding, ss_size; the registers below; cs, gs, fs, ss; err,
 # trapno, oldmask, cr2; fpstate; reserved; uc_sigmask; siginfo
 _FXSAVE = Struct("<HHHH QQ II 128x 256s 96x")

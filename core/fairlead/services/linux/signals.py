@@ -110,10 +110,10 @@ def sigaltstack(process: Process, new: int, old: int) -> int:
     altstack = process.thread.altstack
     sp = process.cpu.get("sp" if process.arch == "riscv64" else "rsp")
     wanted = memory.unpack(STACK_T, new) if new else None
-    before = STACK_T.pack(altstack.base, i32(altstack.state(sp)), 0, altstack.size)
+    before = STACK_T.pack(altstack.base, altstack.state(sp), 0, altstack.size)
     if wanted is not None:
         base, flags, _, size = wanted
-        altstack.set(base, size, flags & 0xFFFF_FFFF, sp)
+        altstack.set(base, size, flags, sp)
     if old:
         memory.write(old, before)
     return 0

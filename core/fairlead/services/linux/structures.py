@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ITIMERSPEC",
+    "KTIME_MAX",
     "NANOSECONDS",
     "STACK_T",
     "TIMESPEC",
@@ -28,12 +29,13 @@ __all__ = [
 ]
 
 NANOSECONDS = 1_000_000_000
-_LONGEST = (1 << 63) - 1  # KTIME_MAX
+KTIME_MAX = (1 << 63) - 1
+"""The last nanosecond of guest time; no wait goes beyond."""
 
 TIMESPEC = Struct("<qq")
 TIMEVAL = Struct("<qq")
 ITIMERSPEC = Struct("<qqqq")
-STACK_T = Struct("<QiIQ")
+STACK_T = Struct("<QIIQ")
 """ss_sp, ss_flags, padding, ss_size."""
 
 
@@ -57,7 +59,7 @@ def timespec_ns(seconds: int, nanoseconds: int) -> int:
     """A timespec in nanoseconds, EINVAL if it is not one; centuries are cut at 2**63 ns."""
     if seconds < 0 or not 0 <= nanoseconds < NANOSECONDS:
         raise GuestRefusal(EINVAL)
-    return min(seconds * NANOSECONDS + nanoseconds, _LONGEST)
+    return min(seconds * NANOSECONDS + nanoseconds, KTIME_MAX)
 
 
 def timeval_ns(seconds: int, microseconds: int) -> int:

@@ -114,7 +114,7 @@ def futex(
         deadline = None
         if timeout:
             time = read_timespec(process.memory, timeout)
-            deadline = process.timers.now() + time
+            deadline = process.timers.after(time)
             if command == _FUTEX_WAIT_BITSET:
                 deadline = process.timers.deadline(time, realtime=bool(operation & _FUTEX_CLOCK_REALTIME))
         bitset = u32(value3) if command == _FUTEX_WAIT_BITSET else MATCH_ANY

@@ -83,7 +83,7 @@ def times(process: Process, address: int) -> int:
 
 
 def nanosleep(process: Process, wanted: int, remaining: int) -> Pending:
-    deadline = process.timers.now() + read_timespec(process.memory, wanted)
+    deadline = process.timers.after(read_timespec(process.memory, wanted))
     return _sleep(process, deadline, remaining)
 
 
@@ -94,7 +94,7 @@ def clock_nanosleep(process: Process, clock: int, flags: int, wanted: int, remai
     value = read_timespec(process.memory, wanted)
     if flags & TIMER_ABSTIME:
         return _sleep(process, process.timers.deadline(value, realtime=clock in _SINCE_1970), 0)
-    return _sleep(process, process.timers.now() + value, remaining)
+    return _sleep(process, process.timers.after(value), remaining)
 
 
 def _sleep(process: Process, deadline: int, remaining: int) -> Pending:

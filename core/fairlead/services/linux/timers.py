@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.linux.siginfo import SI_KERNEL, SI_TIMER
-from fairlead.services.linux.structures import i32
+from fairlead.services.linux.structures import KTIME_MAX, i32
 from fairlead.services.signals import NSIG
 from fairlead.services.timers import IntervalTimer
 from fairlead.signal import Sig, Signal
@@ -118,7 +118,11 @@ class Timers:
     def deadline(self, time: int, *, realtime: bool) -> int:
         """The guest time of an absolute time on the real or the monotonic clock."""
         clock = self.realtime() if realtime else self._services.nanotime()
-        return self.now() + time - clock
+        return min(self.now() + time - clock, KTIME_MAX)
+
+    def after(self, delay: int) -> int:
+        """The guest time that comes after a delay."""
+        return min(self.now() + delay, KTIME_MAX)
 
     def wake_dormant(self) -> None:
         """A thread goes on after waiting: timers on processor time count again."""
@@ -183,7 +187,8 @@ class Timers:
             watched = lambda: current  # noqa: E731
         posix = PosixTimer(self._new(expire, watched), clock)
         self._posix_timers[identifier] = posix
-        self._next = (identifier + 1) & 0x7FFF_FFFF
+        while self._next in self._posix_timers:
+            self._next = (self._next + 1) & 0x7FFF_FFFF
         return identifier
 
     def delete(self, identifier: int) -> None:
