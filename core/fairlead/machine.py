@@ -200,6 +200,8 @@ class Machine(Protocol):
     ram: Ram
     clock: Clock
     firmware: Firmware | None
+    console: Console
+    """The board's serial port, for an OS half that drives it itself."""
     time_source: Callable[[], int] | None
     """Answers the guest's own time reads in nanoseconds, when set; else the machine serves `clock.now()`."""
 
@@ -210,14 +212,18 @@ class Machine(Protocol):
         """Run the guest until guest time `deadline` or an earlier reason to stop.
 
         Traps reach `on_trap` while the engine stands still at them: `pc` is at the trapping instruction, for
-        SYSCALL after it (`Trap.pc` is the instruction's own address in both cases). A SYSCALL trap that is a
-        firmware call, and a time read, are served by the machine and do not reach it. An exception from
-        `on_trap` ends the run and comes out of here.
+        SYSCALL and for x86's trap-class exceptions (int3, `int 4`, a single step) after it; `Trap.pc` is the
+        instruction's own address, of a single step's the next one's. A SYSCALL trap that is a firmware call,
+        and a time read, are served by the machine and do not reach it. An exception from `on_trap` ends the
+        run and comes out of here.
         """
 
     def pending_interrupt(self) -> Trap | None:
         """The interrupt that made `run` stop, if one is pending and enabled; it stays pending until its
         source is served (a new timer compare value, say)."""
+
+    def arm_timer(self, time: int | None) -> None:
+        """Make the board's timer interrupt pending from guest time `time` on, or never; lowers one that is."""
 
     def request_stop(self) -> None:
         """Make `run` or `idle_until` return soon (Stop.HOST); safe in a host signal handler, sets a flag."""
