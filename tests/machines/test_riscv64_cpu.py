@@ -119,6 +119,29 @@ def test_a_context_carries_no_address_space_and_no_time(lab: Lab) -> None:
     lab.until_call()
 
 
+def test_user_mode_hides_nothing_from_the_host(lab: Lab) -> None:
+    cpu = lab.cpu
+    cpu.set("stvec", 0x1230)
+    status = cpu.get("sstatus")
+    supervisor = cpu.save()
+    cpu.set("priv", 0)
+    assert cpu.get("stvec") == 0x1230
+    cpu.set("sscratch", 99)
+    assert cpu.get("sscratch") == 99
+    user = cpu.save()
+    assert cpu.peek(user, "sstatus") == status
+    assert cpu.peek(user, "priv") == 0
+    cpu.restore(supervisor)
+    assert (cpu.get("priv"), cpu.get("sstatus")) == (1, status)
+    cpu.poke(user, "sstatus", status | 1 << 18)
+    cpu.restore(user)
+    assert cpu.get("priv") == 0
+    cpu.restore(user)
+    assert cpu.get("sstatus") == status | 1 << 18
+    cpu.restore(supervisor)
+    assert cpu.get("sstatus") == status
+
+
 def test_a_context_of_something_else_is_refused(lab: Lab) -> None:
     with pytest.raises(MachineError, match="not a context"):
         lab.cpu.save(object())

@@ -25,6 +25,7 @@ __all__ = [
     "CTL_EXITS",
     "ERROR_NAMES",
     "ERR_EXCEPTION",
+    "ERR_FETCH_PROT",
     "ERR_FETCH_UNMAPPED",
     "ERR_INSN_INVALID",
     "ERR_OK",
@@ -63,6 +64,7 @@ ERR_READ_UNMAPPED = 6
 ERR_WRITE_UNMAPPED = 7
 ERR_FETCH_UNMAPPED = 8
 ERR_INSN_INVALID = 10
+ERR_FETCH_PROT = 14
 ERR_EXCEPTION = 21
 ERROR_NAMES = {
     1: "out of memory",
@@ -72,6 +74,7 @@ ERROR_NAMES = {
     8: "fetch from a physical hole",
     10: "invalid instruction",
     11: "bad memory map",
+    14: "fetch from a device",
     15: "bad argument",
     20: "out of resources",
     21: "unhandled exception",

@@ -16,6 +16,7 @@ from fairlead_machines.engine.base import EngineMachine
 from fairlead_machines.engine.clock import EngineClock
 from fairlead_machines.engine.counter import Counter
 from fairlead_machines.engine.native import (
+    ERR_FETCH_PROT,
     ERR_FETCH_UNMAPPED,
     ERR_INSN_INVALID,
     ERR_READ_UNMAPPED,
@@ -68,6 +69,7 @@ _HOLES = {
     ERR_READ_UNMAPPED: _LOAD_ACCESS,
     ERR_WRITE_UNMAPPED: _STORE_ACCESS,
     ERR_FETCH_UNMAPPED: _FETCH_ACCESS,
+    ERR_FETCH_PROT: _FETCH_ACCESS,  # devices cannot be executed
 }
 _SIE, _SPIE, _SPP = 1 << 1, 1 << 5, 1 << 8
 _SBI_ERR_NOT_SUPPORTED = -2
@@ -107,7 +109,7 @@ class Riscv64Machine(EngineMachine):
         self._one_result = Registers(unicorn, [IDS["a0"]]).write
         self._two_results = Registers(unicorn, [IDS["a0"], IDS["a1"]]).write
         self._entry = Registers(
-            unicorn, [*(IDS[name] for name in ("sepc", "scause", "stval", "sstatus")), PRIV, PC]
+            unicorn, [PRIV, *(IDS[name] for name in ("sepc", "scause", "stval", "sstatus")), PC]
         ).write
         self._fault_address = FaultAddress(unicorn)
         self._charge = clock.charge
@@ -136,6 +138,8 @@ class Riscv64Machine(EngineMachine):
                 if self._read_time(pc) or self._emulator.emulate(pc):
                     return
             pc, a7, privilege, vector = self._frame()
+            if privilege != SUPERVISOR:
+                vector = self._hart.get("stvec")
             self._charge(TRAP_COST)
             if cause == _ECALL_U:
                 self._call(pc - 4 & _MASK, a7, privilege, vector)
@@ -196,7 +200,7 @@ class Riscv64Machine(EngineMachine):
             entered |= _SPIE
         if privilege == SUPERVISOR:
             entered |= _SPP
-        self._entry((pc, cause, address, entered, SUPERVISOR, vector & ~3))
+        self._entry((SUPERVISOR, pc, cause, address, entered, vector & ~3))
 
     # Between runs of the engine.
 
@@ -207,7 +211,8 @@ class Riscv64Machine(EngineMachine):
 
     def _fault(self, code: int) -> Stop | None:
         """Breakpoints and physical holes, which Unicorn reports as errors with pc at the instruction."""
-        pc, _a7, privilege, vector = self._frame()
+        pc, _a7, privilege, _vector = self._frame()
+        vector = self._hart.get("stvec")
         if code == ERR_INSN_INVALID:
             cause, address = _BREAKPOINT, pc
         elif code in _HOLES:
@@ -249,8 +254,11 @@ class Riscv64Machine(EngineMachine):
 
     def set_timer(self, ticks: int) -> None:
         """Arm the timer for a value of the time CSR, and lower its interrupt until then."""
+        self.arm_timer(ticks * TICK)
+
+    def arm_timer(self, time: int | None) -> None:
         self.interrupts.set_line(TIMER, False)
-        self.set_alarm(self._timer_due, ticks * TICK)
+        self.set_alarm(self._timer_due, time)
 
     def _timer_due(self) -> None:
         self.interrupts.set_line(TIMER, True)

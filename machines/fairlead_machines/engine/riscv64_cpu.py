@@ -9,7 +9,15 @@ from typing import Any
 from fairlead.errors import MachineError
 from fairlead.machine import Batch, Context
 from fairlead_machines.engine.native import Registers, Unicorn
-from fairlead_machines.engine.riscv64_registers import GENERAL, IDS, MSTATUS, PRIV, SATP
+from fairlead_machines.engine.riscv64_registers import (
+    FLOAT_CSRS,
+    GENERAL,
+    IDS,
+    MSTATUS,
+    PRIV,
+    SATP,
+    SUPERVISOR_CSRS,
+)
 
 __all__ = ["MACHINE", "SUPERVISOR", "USER", "Riscv64Cpu"]
 
@@ -19,13 +27,16 @@ _FS = 3 << 13
 _TVM = 1 << 20
 _BARE, _SV39 = 0, 8
 
-# A context is an array of these, PRIV last: writing it drops the load reservation (and the FPU must be on,
-# by sstatus, before fcsr can be written).
-_CONTEXT = (*GENERAL, "pc", *(f"f{n}" for n in range(32)), "sstatus", "fcsr", "priv")
-_INDEX = {IDS.get(name, PRIV): position for position, name in enumerate(_CONTEXT)}
-_POSITION = {name: _INDEX[number] for name, number in IDS.items() if number in _INDEX} | {
-    "priv": _INDEX[PRIV]
-}
+# A context is an array of these. PRIV stands first so that sstatus can be written whatever the mode was;
+# sstatus before fcsr, which needs the FPU on, and after it, because writing fcsr marks the FPU's state dirty;
+# and PRIV again at the end: writing it drops the load reservation.
+_CONTEXT = ("priv", "sstatus", *GENERAL, "pc", *(f"f{n}" for n in range(32)), "fcsr", "sstatus", "priv")
+_CONTEXT_IDS = tuple(IDS.get(name, PRIV) for name in _CONTEXT)
+_RAISED, _UNIT = 0, 1
+_SSTATUS, _PRIV = len(_CONTEXT) - 2, len(_CONTEXT) - 1
+_SLOTS = {name: _CONTEXT_IDS.index(number) for name, number in IDS.items() if number in _CONTEXT_IDS}
+_SLOTS |= {"sstatus": _SSTATUS, "priv": _PRIV}
+_FCSR = _SLOTS["fcsr"]
 
 
 class Riscv64Cpu:
@@ -45,11 +56,13 @@ class Riscv64Cpu:
         self._write = unicorn.lib.uc_reg_write
         self._cell = ctypes.c_uint64()
         pointer = ctypes.byref(self._cell)
-        self._args = {
+        arguments = {
             name: (unicorn.handle, ctypes.c_int(number), pointer)
             for name, number in (*IDS.items(), ("priv", PRIV))
         }
-        self._pc_args = self._args["pc"]
+        self._csrs = {name: arguments.pop(name) for name in (*SUPERVISOR_CSRS, *FLOAT_CSRS)}
+        self._args = arguments
+        self._pc_args = arguments["pc"]
         self._general = Registers(unicorn, [IDS[name] for name in GENERAL])
         self.satp = 0
         self.on_satp: Callable[[], None] = unicorn.flush_tlb
@@ -71,51 +84,82 @@ class Riscv64Cpu:
         self._write(*self._pc_args)
 
     def get(self, register: str) -> int:
-        try:
-            arguments = self._args[register]
-        except KeyError:
-            return self._special(register)
-        if register in _FLOAT_CSRS and not self.get("sstatus") & _FS:
-            return 0  # the read would fail and leave what was there before
+        arguments = self._args.get(register)
+        if arguments is None:
+            return self._get_special(register)
         self._read(*arguments)
         return self._cell.value
 
     def set(self, register: str, value: int) -> None:
-        if register == "satp":
-            self.set_satp(value)
+        arguments = self._args.get(register)
+        if arguments is None:
+            self._set_special(register, value)
             return
-        try:
-            arguments = self._args[register]
-        except KeyError:
-            raise _unknown(register) from None
         self._cell.value = value
         self._write(*arguments)
 
-    def _special(self, register: str) -> int:
+    def _get_special(self, register: str) -> int:
+        """Unicorn fails silently at a CSR that the current mode, or the FPU being off, closes."""
+        arguments = self._csrs.get(register)
+        if arguments is None:
+            if register == "satp":
+                return self.satp
+            if register in ("x0", "zero"):
+                return 0
+            raise _unknown(register)
+        if register in FLOAT_CSRS:
+            if not self.get("sstatus") & _FS:
+                return 0
+        elif not self.get("priv"):
+            self.set("priv", SUPERVISOR)
+            self._read(*arguments)
+            value = self._cell.value
+            self.set("priv", USER)
+            return value
+        self._read(*arguments)
+        return self._cell.value
+
+    def _set_special(self, register: str, value: int) -> None:
         if register == "satp":
-            return self.satp
-        if register in ("x0", "zero"):
-            return 0
-        raise _unknown(register)
+            self.set_satp(value)
+            return
+        arguments = self._csrs.get(register)
+        if arguments is None:
+            raise _unknown(register)
+        privilege = self.get("priv")
+        if not privilege:
+            self.set("priv", SUPERVISOR)
+        self._cell.value = value
+        self._write(*arguments)
+        if not privilege:
+            self.set("priv", USER)
 
     def batch(self, registers: Sequence[str]) -> Batch:
+        """CSRs in a batch have no sure value while the hart is in U-mode or, for fcsr, the FPU is off."""
         for name in registers:
             if name not in IDS:
-                raise _unknown(name) if name != "satp" else MachineError("satp cannot be part of a batch")
+                raise _unknown(name)
         return Registers(self._unicorn, [IDS[name] for name in registers])
 
     def general(self) -> Sequence[int]:
         return self._general.read()
 
     def save(self, into: Context | None = None) -> Context:
-        registers = self._context(into) if into is not None else self._new_context()
+        registers = self._new_context() if into is None else self._context(into)
         registers.load()
+        values = registers.values
+        if values[_RAISED] != SUPERVISOR:
+            values[_RAISED] = SUPERVISOR
+            values[_UNIT] = values[_SSTATUS] = self.get("sstatus")
+        if not values[_SSTATUS] & _FS:
+            values[_FCSR] = 0
         return registers
 
     def blank(self) -> Context:
         registers = self._new_context()
-        registers.values[_POSITION["sstatus"]] = _FS_INITIAL
-        registers.values[_POSITION["priv"]] = SUPERVISOR
+        values = registers.values
+        values[_RAISED] = values[_PRIV] = SUPERVISOR
+        values[_UNIT] = values[_SSTATUS] = _FS_INITIAL
         return registers
 
     def restore(self, context: Context) -> None:
@@ -123,19 +167,21 @@ class Riscv64Cpu:
 
     def peek(self, context: Context, register: str) -> int:
         try:
-            value: int = context.values[_POSITION[register]]
+            value: int = context.values[_SLOTS[register]]
         except KeyError:
             raise _unknown(register) from None
         return value
 
     def poke(self, context: Context, register: str, value: int) -> None:
         try:
-            context.values[_POSITION[register]] = value
+            context.values[_SLOTS[register]] = value
         except KeyError:
             raise _unknown(register) from None
+        if register == "sstatus":
+            context.values[_UNIT] = value
 
     def _new_context(self) -> Registers:
-        return Registers(self._unicorn, [IDS.get(name, PRIV) for name in _CONTEXT])
+        return Registers(self._unicorn, _CONTEXT_IDS)
 
     @staticmethod
     def _context(into: Any) -> Registers:
@@ -167,9 +213,6 @@ class Riscv64Cpu:
         self.set_machine(SATP, value)
         self.satp = value
         self.on_satp()
-
-
-_FLOAT_CSRS = frozenset({"fcsr", "frm", "fflags"})
 
 
 def _unknown(register: str) -> MachineError:

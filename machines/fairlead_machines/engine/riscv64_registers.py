@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["GENERAL", "IDS", "MIDELEG", "MIP", "MSTATUS", "PC", "PRIV", "SATP", "X"]
+__all__ = [
+    "FLOAT_CSRS",
+    "GENERAL",
+    "IDS",
+    "MIDELEG",
+    "MIP",
+    "MSTATUS",
+    "PC",
+    "PRIV",
+    "SATP",
+    "SUPERVISOR_CSRS",
+    "X",
+]
 
 X = 1
 """Number of x0; x1 to x31 follow."""
@@ -21,13 +33,8 @@ _ABI = (
 )  # fmt: skip
 _FLOAT_ABI = (("ft", 0, 0, 8), ("fs", 0, 8, 2), ("fa", 0, 10, 8), ("fs", 2, 18, 10), ("ft", 8, 28, 4))
 
-GENERAL = tuple(f"x{n}" for n in range(1, 32))
-
-IDS: dict[str, int] = {
-    "pc": PC,
-    "fflags": 41,
-    "frm": 42,
-    "fcsr": 43,
+FLOAT_CSRS = {"fflags": 41, "frm": 42, "fcsr": 43}
+SUPERVISOR_CSRS = {
     "sstatus": 133,
     "sie": 136,
     "stvec": 137,
@@ -37,6 +44,14 @@ IDS: dict[str, int] = {
     "scause": 141,
     "stval": 142,
     "sip": 143,
+}
+
+GENERAL = tuple(f"x{n}" for n in range(1, 32))
+
+IDS: dict[str, int] = {
+    "pc": PC,
+    **FLOAT_CSRS,
+    **SUPERVISOR_CSRS,
     **{f"x{n}": X + n for n in range(1, 32)},
     **{f"f{n}": _F + n for n in range(32)},
     **{
@@ -50,4 +65,4 @@ IDS: dict[str, int] = {
         for n in range(count)
     },
 }
-"""Registers that can be read and written at any time; satp and priv take special care."""
+"""Registers by name; satp, which takes special care, and priv are not among them."""

@@ -17,6 +17,7 @@ from fairlead_machines.firmware.sbi.time import TIME
 
 __all__ = ["EXTENSIONS", "SbiFirmware"]
 
+_MASK = (1 << 64) - 1
 EXTENSIONS: tuple[Extension, ...] = (BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN, *LEGACY)
 
 
@@ -48,5 +49,6 @@ class SbiFirmware:
         serve = self.calls.get(extension)
         if serve is None:
             return ERR_NOT_SUPPORTED, 0
-        error, *value = serve(function, (*arguments, *(0,) * 6)[:6])
+        registers = tuple(value & _MASK for value in (*arguments, *(0,) * 6)[:6])
+        error, *value = serve(function, registers)
         return error, value[0] if value else 0
