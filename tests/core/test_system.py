@@ -1,4 +1,4 @@
-"""`System` with ports of a few lines on a real machine: a trap through a hook and back, and what can go wrong."""
+"""`System` with ports of a few lines on a real machine: a trap through a hook and back, and mistakes."""
 
 from __future__ import annotations
 
