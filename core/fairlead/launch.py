@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -131,14 +131,13 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
     options = parse_options(port, settings.options)
     board = find_board(port.board)
     program = Program(image, arguments, settings.environment, settings.mounts, settings.cwd)
-    given = {"memory": settings.memory, "epoch": settings.epoch}
     board_options = BoardOptions(
-        console=_Console(),
-        clock=settings.clock,
-        seed=settings.seed,
-        counter=settings.counter,
-        **{name: value for name, value in given.items() if value is not None},
+        console=_Console(), clock=settings.clock, seed=settings.seed, counter=settings.counter
     )
+    if settings.memory is not None:
+        board_options = replace(board_options, memory=settings.memory)
+    if settings.epoch is not None:
+        board_options = replace(board_options, epoch=settings.epoch)
     if port.configure is not None:
         board_options = port.configure(program, board_options)
     with ExitStack() as stack:

@@ -39,9 +39,9 @@ def read_device_tree(blob: bytes) -> Chosen:
 
 def _raw(item: Any) -> bytes:
     """A property's bytes: the library has guessed a type for it (strings, words or bytes)."""
-    data = getattr(item, "data", b"")
+    data: bytearray | list[int] | list[str] = getattr(item, "data", bytearray())
     if isinstance(data, bytearray):
         return bytes(data)
-    if data and isinstance(data[0], int):
-        return struct.pack(f">{len(data)}I", *data)
-    return b"".join(each.encode("ascii") + b"\0" for each in data)
+    return b"".join(
+        struct.pack(">I", each) if isinstance(each, int) else each.encode("ascii") + b"\0" for each in data
+    )

@@ -48,8 +48,8 @@ _EXCEPTIONS: dict[int, tuple[Sig, int]] = {
     13: (Sig.SIGSEGV, _SEGV_MAPERR),
     15: (Sig.SIGSEGV, _SEGV_MAPERR),
 }
-"""Exception code (RISC-V privileged specification, table "Supervisor cause register values") to the signal and
-si_code that Linux gives for it on this architecture, and Go's runtime/signal_riscv64.go expects."""
+"""Exception code (RISC-V privileged specification, table "Supervisor cause register values") to the signal
+and si_code that Linux gives for it on this architecture, and Go's runtime/signal_riscv64.go expects."""
 
 
 class Ethanol:
