@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.machine import BoardOptions, Console, Machine, Part
-from fairlead_machines.boards.assembly import make_clock, make_memory
+from fairlead_machines.boards.assembly import make_clock, open_engine
 from fairlead_machines.engine.counter import Counter
 from fairlead_machines.engine.native import ARCH_X86, MODE_64, Unicorn
 from fairlead_machines.engine.ram import EngineRam
@@ -38,6 +38,5 @@ class PcMachine(X86Machine):
 def build(options: BoardOptions, parts: Sequence[Part]) -> Machine:
     """Make a machine; UsageError for options that make no sense."""
     base = next(part.address for part in parts if part.name == "memory")
-    unicorn = Unicorn(ARCH_X86, MODE_64, MODEL)
-    ram, counter = make_memory(options, "pc", base, unicorn, _JUMP_TO_ITSELF)
+    unicorn, ram, counter = open_engine(options, "pc", base, ARCH_X86, MODE_64, MODEL, _JUMP_TO_ITSELF)
     return PcMachine(options, unicorn, ram, counter)

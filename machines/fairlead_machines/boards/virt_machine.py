@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from functools import partial
 
-from fairlead.errors import UsageError
 from fairlead.machine import BoardOptions, Console, Machine, Part, Stop
+from fairlead_machines.boards.assembly import make_clock, open_engine
 from fairlead_machines.devices.clint import Clint
 from fairlead_machines.devices.device import Device
 from fairlead_machines.devices.finisher import Finisher
 from fairlead_machines.devices.goldfish_rtc import GoldfishRtc
 from fairlead_machines.devices.plic import Plic
 from fairlead_machines.devices.uart16550 import Uart16550
-from fairlead_machines.engine.clock import EngineClock, HostClock, VirtualClock
-from fairlead_machines.engine.counter import Counter, make_counter
+from fairlead_machines.engine.counter import Counter
 from fairlead_machines.engine.native import ARCH_RISCV, MODE_RISCV64, Unicorn
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.riscv64 import Riscv64Machine
@@ -27,8 +25,7 @@ from fairlead_machines.firmware.sbi.firmware import SbiFirmware
 
 __all__ = ["VirtMachine", "build"]
 
-_LARGE_PAGE = 2 << 20
-_LEAST_MEMORY, _MOST_MEMORY = 4 << 20, 64 << 30
+_JUMP_TO_ITSELF = bytes.fromhex("6f000000")
 _SOURCES = 95
 
 
@@ -44,7 +41,9 @@ class VirtMachine(Riscv64Machine):
         counter: Counter,
     ) -> None:
         wakeup = Wakeup()
-        super().__init__(unicorn, ram, _clock(options, counter, wakeup), counter, wakeup, Riscv64Cpu(unicorn))
+        super().__init__(
+            unicorn, ram, make_clock(options, counter, wakeup), counter, wakeup, Riscv64Cpu(unicorn)
+        )
         self.console: Console = options.console
         self.exit_code = 0
         """What the test finisher was given, once `run` has answered SHUTDOWN."""
@@ -130,38 +129,12 @@ class VirtMachine(Riscv64Machine):
 
 def build(options: BoardOptions, parts: Sequence[Part]) -> Machine:
     """Make a machine; UsageError for options that make no sense."""
-    memory = options.memory
-    if not _LEAST_MEMORY <= memory <= _MOST_MEMORY or memory % _LARGE_PAGE:
-        raise UsageError(
-            f"the board virt cannot have {memory} bytes of memory",
-            hint="take a multiple of 2 MiB from 4 MiB to 64 GiB",
-        )
     base = next(part.address for part in parts if part.name == "memory")
-    unicorn = Unicorn(ARCH_RISCV, MODE_RISCV64)
-    ram = EngineRam(base, memory)
-    unicorn.map_ram(ram.base, ram.size, ram.host)
-    counter = make_counter(options.counter, unicorn, partial(_spin, unicorn, ram))
+    unicorn, ram, counter = open_engine(
+        options, "virt", base, ARCH_RISCV, MODE_RISCV64, None, _JUMP_TO_ITSELF
+    )
     return VirtMachine(options, parts, unicorn, ram, counter)
-
-
-def _clock(options: BoardOptions, counter: Counter, wakeup: Wakeup) -> EngineClock:
-    if options.clock == "host":
-        return HostClock(counter, options.epoch, wakeup)
-    if options.clock == "virtual":
-        return VirtualClock(counter, options.epoch, wakeup)
-    raise UsageError(f"there is no clock {options.clock!r}", hint='take "virtual" or "host"')
 
 
 def _unconnected(level: bool) -> None:
     """The PLIC's machine-mode context: the firmware takes no external interrupts."""
-
-
-_JUMP_TO_ITSELF = bytes.fromhex("6f000000")
-
-
-def _spin(unicorn: Unicorn, ram: EngineRam, count: int) -> None:
-    """Run `count` instructions of a loop at the start of RAM, and leave no trace of it."""
-    ram.view[: len(_JUMP_TO_ITSELF)] = _JUMP_TO_ITSELF
-    unicorn.check(unicorn.lib.uc_emu_start(unicorn.handle, ram.base, 0, 0, ctypes.c_size_t(count)), "probe")
-    ram.zero(ram.base, len(_JUMP_TO_ITSELF))
-    unicorn.flush_blocks()
