@@ -7,10 +7,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import TextIO
+from types import FrameType, MappingProxyType
+from typing import NamedTuple, TextIO
 
 from fairlead.errors import FairleadError, UsageError
 from fairlead.guest.image import Image
@@ -24,11 +23,10 @@ __all__ = ["Settings", "launch", "parse_options"]
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the options of run, exec and test say."""
 
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
     mounts: Sequence[Mount] = ()
     cwd: str = "/"
     seed: int = 0
@@ -40,11 +38,11 @@ class Settings:
     max_time: int | None = None
     """Guest nanoseconds."""
     counter: str = "auto"
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = MappingProxyType({})
     """The port's own options as text."""
     strace: str | None = None
     """A file, "" for standard error, None for off."""
-    trace: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, str] = MappingProxyType({})
     """Kind of trace to its file, "" for standard error."""
     result: Path | None = None
 
@@ -135,9 +133,9 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
         console=_Console(), clock=settings.clock, seed=settings.seed, counter=settings.counter
     )
     if settings.memory is not None:
-        board_options = replace(board_options, memory=settings.memory)
+        board_options = board_options._replace(memory=settings.memory)
     if settings.epoch is not None:
-        board_options = replace(board_options, epoch=settings.epoch)
+        board_options = board_options._replace(epoch=settings.epoch)
     if port.configure is not None:
         board_options = port.configure(program, board_options)
     with ExitStack() as stack:

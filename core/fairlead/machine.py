@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from fairlead.trap import Trap
 
@@ -235,8 +235,7 @@ class Machine(Protocol):
         """Free the engine and the RAM; the machine is of no use after."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One device of a board."""
 
     name: str
@@ -245,8 +244,7 @@ class Part:
     interrupt: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BoardOptions:
+class BoardOptions(NamedTuple):
     """What a machine is made with."""
 
     console: Console
@@ -257,15 +255,14 @@ class BoardOptions:
     epoch: int = 1_767_225_600_000_000_000
     """Real time at power-on, ns since 1970-01-01 UTC; the default is 2026-01-01T00:00:00Z."""
     bootargs: str = ""
-    properties: Mapping[str, bytes] = field(default_factory=dict)
+    properties: Mapping[str, bytes] = MappingProxyType({})
     """Further raw properties of the device tree's /chosen node."""
     seed: int = 0
     counter: str = "auto"
     """"blocks" (native block counter), "instructions" (count=), or "auto": blocks where the host can."""
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(NamedTuple):
     """A kind of machine: parts with addresses, and how to build one."""
 
     name: str

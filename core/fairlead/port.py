@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fairlead.machine import BoardOptions, Machine
 from fairlead.signal import Signal
@@ -27,8 +27,7 @@ class Resume(enum.Enum):
     RESCHEDULE = "run the thread that the port's policy picks next"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of a port's own, given as --set NAME=VALUE; `parse` raises ValueError with a sentence."""
 
     name: str
@@ -37,8 +36,7 @@ class Option:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A host folder or file seen by the guest at `guest`."""
 
     host: Path
@@ -48,8 +46,7 @@ class Mount:
     """Writes go to a layer in memory that is thrown away; the host is only read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What to run: an image with its arguments (argv[0] first), environment and view of the file system."""
 
     image: Image
@@ -146,8 +143,7 @@ class PortObject(Protocol):
         """Let go of host resources (open files)."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuestEnv:
+class GuestEnv(NamedTuple):
     """How programs are built for a port."""
 
     goos: str
@@ -155,11 +151,10 @@ class GuestEnv:
     overlay: Path | None
     """Folder with edits.toml and the files mirrored on GOROOT paths under files/; None for stock programs."""
     link_flags: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A runtime port."""
 
     name: str

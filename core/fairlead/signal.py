@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["Action", "Sig", "Signal", "SignalMask"]
 
@@ -44,8 +45,7 @@ class Sig(enum.IntEnum):
     SIGSYS = 31
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One occurrence. `code` is si_code (SI_KERNEL 0x80, SEGV_MAPERR 1, SI_TKILL -6), `address` si_addr."""
 
     number: int
@@ -58,8 +58,7 @@ class Signal:
     """Caused by the instruction the thread stands at: it cannot wait, and masked it ends the process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """What a process does on a signal: `handler` 0 is SIG_DFL, 1 SIG_IGN, else a guest address."""
 
     handler: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fairlead.machine import Batch, Cpu
 from fairlead.trap import Trap
@@ -28,8 +28,7 @@ class Syscall:
     token: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A finished call: `value`, or an `errno` above zero with, on systems that have them, its string."""
 
     value: int = 0
@@ -83,8 +82,7 @@ class BoundConvention(Protocol):
         """Put the thread whose registers the CPU holds back before its call, so that it is made again."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterABI:
+class RegisterABI(NamedTuple):
     """Arguments in registers; an error comes back as -errno (Linux: syscall(2), "Architecture calling
     conventions").
 

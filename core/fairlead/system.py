@@ -8,8 +8,7 @@ way to a runtime hook.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fairlead.errors import (
     DeadlockError,
@@ -35,8 +34,7 @@ _SI_KERNEL = 0x80
 _EXTERNAL_POLL = 10_000_000  # ns between looks at host input that a parked thread waits for (--clock host)
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a guest ended: `status` its exit code, or `signal` above zero."""
 
     status: int = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from fairlead.machine import Context
 from fairlead.signal import SignalMask
@@ -20,8 +22,7 @@ class ThreadState(enum.Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class NewThread:
+class NewThread(NamedTuple):
     """What `newosproc` is asked for: where the thread starts, and with which registers.
 
     The thread starts at `pc` with `sp` and the other `registers` set; what is not named is copied from the
@@ -30,7 +31,7 @@ class NewThread:
 
     pc: int
     sp: int
-    registers: Mapping[str, int] = field(default_factory=dict)
+    registers: Mapping[str, int] = MappingProxyType({})
     inherit: bool = False
     id: int = 0
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,7 @@ PORT = Port(
     options=(),
     boot=_never,  # type: ignore[arg-type]
 )
-STOCK = replace(PORT, guest=GuestEnv("linux", "riscv64", None))
+STOCK = PORT._replace(guest=GuestEnv("linux", "riscv64", None))
 GO = b"\xff Go buildinf:".ljust(32, b"\0")
 
 

@@ -9,7 +9,6 @@ properties of our own, which then count: a byte 1, then the strings, each ended 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from fairlead.machine import BoardOptions
 from fairlead.port import Program
@@ -47,10 +46,10 @@ def describe(program: Program, options: BoardOptions) -> BoardOptions:
     line = join(arguments, environment)
     fits = len(_encode(line)) < _MOST and line.isascii() and line.isprintable()
     if fits and split(line) == (arguments, environment):
-        return replace(options, bootargs=line)
+        return options._replace(bootargs=line)
     pairs = [f"{key}={value}" for key, value in environment.items()]
     properties = {**options.properties, ARGUMENTS: _pack(arguments), ENVIRONMENT: _pack(pairs)}
-    return replace(options, bootargs=line if fits else arguments[0] if fits else "", properties=properties)
+    return options._replace(bootargs=line if fits else arguments[0] if fits else "", properties=properties)
 
 
 def unpack(line: str, properties: Mapping[str, bytes]) -> tuple[list[str], dict[str, str]]:
