@@ -223,7 +223,7 @@ class Machine(Protocol):
         source is served (a new timer compare value, say)."""
 
     def arm_timer(self, time: int | None) -> None:
-        """Make the board's timer interrupt pending from guest time `time` on, or never; lowers one that is."""
+        """Make the board's timer interrupt pending from guest time `time` on, or never."""
 
     def request_stop(self) -> None:
         """Make `run` or `idle_until` return soon (Stop.HOST); safe in a host signal handler, sets a flag."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TypeVar
 
 import pluggy
 
+from fairlead.entrypoints import Entry, entries
 from fairlead.errors import PortError, UsageError
 from fairlead.hookspecs import DiscoverySpec
 from fairlead.machine import Board
@@ -57,9 +57,9 @@ def _checked(answer: Iterable[Described], kind: type[Described]) -> list[Describ
     return items
 
 
-def _add(found: Installed, point: EntryPoint) -> None:
-    ports, boards = _discover(point.load())
-    where = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+def _add(found: Installed, entry: Entry) -> None:
+    ports, boards = _discover(entry.load())
+    where = entry.distribution or entry.module
     taken = [port.name for port in ports if port.name in found.ports]
     taken += [board.name for board in boards if board.name in found.boards]
     if taken:
@@ -74,12 +74,12 @@ def _add(found: Installed, point: EntryPoint) -> None:
 def installed() -> Installed:
     """Load every entry point; use `find_port` and `find_board` where one name is wanted."""
     found = Installed()
-    for point in sorted(entry_points(group="fairlead"), key=lambda each: (each.name, each.value)):
+    for entry in entries():
         try:
-            _add(found, point)
+            _add(found, entry)
         except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split()) or "no reason given"
-            found.failures[point.name] = f"{type(error).__name__}: {reason}"
+            found.failures[entry.name] = f"{type(error).__name__}: {reason}"
     return found
 
 
@@ -87,9 +87,11 @@ def installed() -> Installed:
 def _quick(name: str) -> Installed:
     """Load only the entry points named like what is looked for: the hot path of `run`."""
     found = Installed()
-    for point in entry_points(group="fairlead", name=name):
+    for entry in entries():
+        if entry.name != name:
+            continue
         try:
-            _add(found, point)
+            _add(found, entry)
         except (Exception, SystemExit):  # `installed` loads it again and keeps the reason
             return Installed()
     return found
