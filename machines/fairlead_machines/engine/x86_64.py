@@ -126,6 +126,8 @@ class X86Machine(EngineMachine):
         """Unicorn's INTR hook; after `int`, rip is past it."""
         try:
             if vector >= _EXCEPTIONS:
+                if self._stepping:
+                    self._end_steps()
                 self._charge(TRAP_COST)
                 goes_on = self._on_trap(Trap(TrapKind.SYSCALL, vector, self._read_pc()[0] - 2 & _MASK))
             else:
@@ -137,12 +139,16 @@ class X86Machine(EngineMachine):
 
     def _on_call(self, pc: int) -> None:
         """The syscall instruction at pc, with rip past it."""
+        if self._stepping:
+            self._end_steps()
         self._charge(TRAP_COST)
         if not self._on_trap(Trap(TrapKind.SYSCALL, SYSCALL_CAUSE, pc)):
             self.leave(Stop.HANDLER)
 
     def _on_illegal(self, pc: int) -> None:
         """#UD; and int1, which Unicorn does not know."""
+        if self._stepping:
+            self._end_steps()
         if self._view.read(pc, 1) == _INT1:
             self._processor.pc = pc + 1 & _MASK
             goes_on = self._report(_DB, pc)
@@ -155,13 +161,12 @@ class X86Machine(EngineMachine):
         """An exception, or `int` with the vector of one; False to end the run."""
         error, software = self._states.exception()
         pc = self._read_pc()[0]
-        stepped, self._stepping = self._stepping, False
+        stepped = self._stepping
         if stepped:
-            self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
-            if vector == _DB:
-                self._stepping = True
+            if vector == _DB and not software:
+                self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
                 return True
-            self._single_step(False)
+            self._end_steps()
         if software:
             return self._software_interrupt(vector, pc)
         if vector == _PF:
@@ -236,6 +241,8 @@ class X86Machine(EngineMachine):
         The state is kept as it is now. What the rest of the block does to registers and the clock is undone,
         traps in it go nowhere, and what it does to memory stays.
         """
+        if self._stepping:
+            self._end_steps()
         if self._late is None:
             self._late = self._processor.save()
             self._count_far()
@@ -246,9 +253,6 @@ class X86Machine(EngineMachine):
     def _deliver_late(self) -> Stop | None:
         self._processor.restore(self._late)
         self._end_late()
-        if self._stepping:
-            self._stepping = False
-            self._single_step(False)
         return None if self._report(_GP, self._processor.pc) else Stop.HANDLER
 
     def _end_late(self) -> None:
@@ -265,16 +269,24 @@ class X86Machine(EngineMachine):
         self._single_step(True)
         self._count_far()
         code = 0
-        while self._stepping and self._late is None and not code:
-            code = self.unicorn.lib.uc_emu_start(self.unicorn.handle, self._processor.pc, 0, 0, 0)
-        if self._error is not None:
-            error, self._error, self._stop = self._error, None, None
-            raise error
-        if self._late is not None or code:
-            self._stop = None
-            return self._fault(code)
+        while self._stepping and self._stop is None and not code:
+            code = self.unicorn.lib.uc_emu_start(
+                self.unicorn.handle, self._processor.pc, 0, 0, self._counter.count_argument()
+            )
+        if self._stepping:
+            self._stepping = False
+            self._single_step(False)
+        error, self._error = self._error, None
         stop, self._stop = self._stop, None
-        return stop
+        if error is not None:
+            raise error
+        return self._fault(code) if code or self._late is not None else stop
+
+    def _end_steps(self) -> None:
+        """Back to normal execution, before a trap is handed over; the engine stops after it."""
+        self._stepping = False
+        self._single_step(False)
+        self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
 
     def _single_step(self, on: bool) -> None:
         flags = self._processor.get("rflags")

@@ -11,26 +11,21 @@ from fairlead.machine import Batch, Context
 from fairlead_machines.engine.native import Registers, Unicorn
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.x86_64_boot import enter_ring_3
-from fairlead_machines.engine.x86_64_registers import GENERAL, IDS, VECTORS, WRITABLE_FLAGS
+from fairlead_machines.engine.x86_64_registers import GENERAL, IDS, VECTORS, user_flags
 from fairlead_machines.engine.x86_64_state import States
 
 __all__ = ["X86Cpu"]
 
-_FIXED_FLAGS = 0x202  # IF and bit 1
 _MXCSR = 0xFFFF
 _NOT_IN_CONTEXT = frozenset({"cr2", "cr3"})
-
-
-def _flags(value: int) -> int:
-    return value & WRITABLE_FLAGS | _FIXED_FLAGS
 
 
 def _mxcsr(value: int) -> int:
     return value & _MXCSR
 
 
-_SANITISERS: dict[str, Callable[[int], int]] = {"rflags": _flags, "mxcsr": _mxcsr}
-"""Registers of which the kernel must not let a user thread have every value."""
+_SANITISERS: dict[str, Callable[[int], int]] = {"rflags": user_flags, "mxcsr": _mxcsr}
+"""Registers of which a user thread has not every value; guarded in reads too, for Unicorn's errors."""
 
 
 class _GuardedRegisters(Registers):
@@ -42,11 +37,17 @@ class _GuardedRegisters(Registers):
         super().__init__(unicorn, [IDS[name] for name in names])
         self._guards = [(n, _SANITISERS[name]) for n, name in enumerate(names) if name in _SANITISERS]
 
+    def read(self) -> tuple[int, ...]:
+        return tuple(self._guarded(super().read()))
+
     def write(self, values: Sequence[int]) -> None:
+        super().write(self._guarded(values))
+
+    def _guarded(self, values: Sequence[int]) -> Sequence[int]:
         values = list(values)
         for position, guard in self._guards:
             values[position] = guard(values[position])
-        super().write(values)
+        return values
 
 
 class X86Cpu:
@@ -71,11 +72,14 @@ class X86Cpu:
             name: (unicorn.handle, ctypes.c_int(number), pointer) for name, number in (IDS | VECTORS).items()
         }
         self._pc_args = self._args["rip"]
+        # Writing rip by uc_reg_write would keep Unicorn from telling later hooks of the run where they are.
+        self._pc_write = Registers(unicorn, [IDS["rip"]]).write
         self._general = Registers(unicorn, [IDS[name] for name in GENERAL])
         self.states = States(unicorn)
         enter_ring_3(unicorn, ram)
         self.states.set_template()
         self.cr3 = 0
+        self._special = {"rip": self._set_pc, "cr3": self.set_cr3}
 
     @property
     def pc(self) -> int:
@@ -85,16 +89,19 @@ class X86Cpu:
 
     @pc.setter
     def pc(self, value: int) -> None:
-        self._cell[0] = value
-        self._write(*self._pc_args)
+        self._pc_write((value,))
+
+    def _set_pc(self, value: int) -> None:
+        self.pc = value
 
     def get(self, register: str) -> int:
         self._read(*self._arguments(register))
         return self._value(register)
 
     def set(self, register: str, value: int) -> None:
-        if register == "cr3":
-            self.set_cr3(value)
+        special = self._special.get(register)
+        if special is not None:
+            special(value)
             return
         arguments = self._arguments(register)
         self._put(register, value)
@@ -140,8 +147,12 @@ class X86Cpu:
         self._write_state(self._state(context), *arguments)
 
     def _value(self, register: str) -> int:
-        low: int = self._cell[0]
-        return low | self._cell[1] << 64 if register in VECTORS else low
+        value: int = self._cell[0]
+        if register in VECTORS:
+            value |= self._cell[1] << 64
+        elif register in _SANITISERS:
+            value = _SANITISERS[register](value)
+        return value
 
     def _put(self, register: str, value: int) -> None:
         guard = _SANITISERS.get(register)

@@ -16,7 +16,7 @@ from fairlead_machines.engine.native import (
     Unicorn,
 )
 from fairlead_machines.engine.x86_64_cpuid import TSC_HZ, cpuid
-from fairlead_machines.engine.x86_64_registers import IDS, RFLAGS, RIP
+from fairlead_machines.engine.x86_64_registers import IDS, RFLAGS, RIP, user_flags
 
 __all__ = ["TIME_COST", "Instructions"]
 
@@ -78,7 +78,7 @@ class Instructions:
         """Unicorn adds the instruction's length to rip afterwards, and touches neither rcx nor r11."""
         try:
             pc, flags = self._before_call()
-            self._enter_call((pc + _LENGTH, pc + _LENGTH, flags))
+            self._enter_call((pc + _LENGTH, pc + _LENGTH, user_flags(flags)))
             self._call(pc)
         except BaseException as error:
             self._carry(error)

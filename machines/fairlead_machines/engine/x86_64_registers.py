@@ -19,7 +19,7 @@ __all__ = [
     "RFLAGS",
     "RIP",
     "VECTORS",
-    "WRITABLE_FLAGS",
+    "user_flags",
 ]
 
 GENERAL = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
@@ -53,5 +53,10 @@ VECTORS: dict[str, int] = {f"xmm{n}": _XMM0 + n for n in range(16)}
 
 _CF, _PF, _AF, _ZF, _SF, _TF, _DF, _OF = 0x1, 0x4, 0x10, 0x40, 0x80, 0x100, 0x400, 0x800
 _NT, _RF, _AC, _ID = 0x4000, 0x1_0000, 0x4_0000, 0x20_0000
-WRITABLE_FLAGS = _CF | _PF | _AF | _ZF | _SF | _TF | _DF | _OF | _NT | _RF | _AC | _ID
-"""What a user thread's RFLAGS may have set; IF and the fixed bit 1 always are, IOPL never is."""
+_WRITABLE = _CF | _PF | _AF | _ZF | _SF | _TF | _DF | _OF | _NT | _RF | _AC | _ID
+_FIXED = 0x202  # IF and bit 1
+
+
+def user_flags(value: int) -> int:
+    """RFLAGS as a user thread can have it: IF set, IOPL zero."""
+    return value & _WRITABLE | _FIXED
