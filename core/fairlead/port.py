@@ -168,3 +168,5 @@ class Port(NamedTuple):
     boot: Callable[[Services], PortObject]
     configure: Callable[[Program, BoardOptions], BoardOptions] | None = None
     """Changes what the machine is made with (boot arguments, say), before it is made."""
+    call_name: Callable[[int], str] | None = None
+    """What a call's number is called in traces and results; where None, Linux' names are used."""

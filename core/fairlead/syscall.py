@@ -11,6 +11,7 @@ from fairlead.machine import Batch, Cpu
 from fairlead.trap import Trap
 
 if TYPE_CHECKING:
+    from fairlead.port import PortObject
     from fairlead.thread import WaitQueue
 
 __all__ = ["Convention", "Pending", "RegisterABI", "Result", "Syscall", "Wake"]
@@ -67,8 +68,8 @@ class Pending:
 class Convention(Protocol):
     """How a port's guests make a call: a value that a port hands over, not a class per OS."""
 
-    def bind(self, cpu: Cpu) -> BoundConvention:
-        """Prepare for one CPU, once at boot."""
+    def bind(self, cpu: Cpu, os: PortObject) -> BoundConvention:
+        """Prepare for one CPU and the OS half behind it (its memory, say), once at boot."""
 
 
 class BoundConvention(Protocol):
@@ -95,7 +96,7 @@ class RegisterABI(NamedTuple):
     selector: str = ""
     selects: int = 0
 
-    def bind(self, cpu: Cpu) -> BoundConvention:
+    def bind(self, cpu: Cpu, os: PortObject) -> BoundConvention:
         return _BoundRegisters(self, cpu)
 
 

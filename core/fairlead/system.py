@@ -81,8 +81,12 @@ class System:
         self._shared: dict[int, Signal] = {}
         self._host_signals: list[int] = []
         self._host_signals_seen = 0
-        self._convention = port.convention.bind(machine.cpu)
+        self._taken: Signal | None = None
+        self.fatal: Signal | None = None
+        """The signal that ended the guest, and in `fatal_pc` where the thread that took it stood."""
+        self.fatal_pc = 0
         self.os = port.boot(self)
+        self._convention = port.convention.bind(machine.cpu, self.os)
         self._hooks = RuntimeHooks(port.name, self.os, observers)
         self._syscall = self._hooks.resolve("syscall")
         self._handle_trap = self._hooks.resolve("handle_trap")
@@ -96,7 +100,13 @@ class System:
 
     def newosproc(self, thread: NewThread) -> int:
         """Start a thread through the port's hook; its id, proved to be one of a living thread."""
-        identifier = self._answer("newosproc", self._newosproc(thread), int)
+        try:
+            answer = self._newosproc(thread)
+        except GuestRefusal:
+            raise  # out of threads: whoever asked hands the error number on
+        except Exception as error:
+            raise self._wrapped("newosproc", error) from error
+        identifier = self._answer("newosproc", answer, int)
         if identifier not in self.scheduler.threads:
             raise self._fault("newosproc", f"answered {identifier:#x}, which is no living thread's id")
         return identifier
@@ -120,6 +130,7 @@ class System:
         return self._result(self._guarded("syscall", self._syscall, self._cpu, call))
 
     def deliver_signal(self, signal: Signal) -> bool:
+        self._taken = signal
         return self._answer(
             "deliver_signal", self._guarded("deliver_signal", self._deliver_signal, self._cpu, signal), bool
         )
@@ -168,6 +179,7 @@ class System:
 
     def post_signal(self, thread: Thread, signal: Signal) -> None:
         if signal.synchronous:
+            self._taken = signal
             if (thread.signals.blocked >> (signal.number - 1)) & 1 or self.os.ignores(signal):
                 self.exit_by_signal(signal.number)  # as force_sig does: it can neither wait nor be ignored
         elif self.os.ignores(signal):
@@ -176,12 +188,16 @@ class System:
         self._notice(thread, signal)
 
     def post_process_signal(self, signal: Signal) -> None:
-        """Make a signal pending for the process: the first thread that does not block it takes it."""
+        """Make a signal pending for the process: a thread that does not block it takes it.
+
+        The first that runs or can be woken is told; where there is none, the next that runs finds it.
+        """
         if self.os.ignores(signal):
             return
         self._shared.setdefault(signal.number, signal)
         for thread in self.scheduler.threads.values():
-            if not (thread.signals.blocked >> (signal.number - 1)) & 1:
+            blocked = (thread.signals.blocked >> (signal.number - 1)) & 1
+            if not blocked and (thread.pending is None or thread.pending.interruptible):
                 self._notice(thread, signal)
                 return
 
@@ -194,6 +210,9 @@ class System:
         self._attention = True
 
     def exit_by_signal(self, number: int) -> None:
+        taken = self._taken
+        self.fatal = taken if taken is not None and taken.number == number else Signal(number)
+        self.fatal_pc = self._cpu.pc
         self._exit = Exit(signal=number)
         self._attention = True
 
@@ -217,14 +236,16 @@ class System:
 
     def run(self) -> Exit:
         """Run the program to its end."""
-        first = self.add_thread(self.os.start())
-        self.current = first
         try:
+            self.current = self.add_thread(self._start())
             while self._exit is None:
                 self._turn()
         finally:
             self.os.close()
         return self._exit
+
+    def _start(self) -> NewThread:
+        return self._answer("start", self._guarded("start", self.os.start), NewThread)
 
     def _turn(self) -> None:
         """One pick, one run."""
@@ -265,7 +286,8 @@ class System:
         ready = self.scheduler.ready
         if not ready:
             return None
-        choice = self.os.pick(loaded, self.scheduler.ready_threads())
+        ready_threads = self.scheduler.ready_threads()
+        choice = self._answer("pick", self._guarded("pick", self.os.pick, loaded, ready_threads), Thread)
         if choice not in ready:
             raise self._fault("pick", f"chose a thread that is not ready: {choice!r}")
         del ready[choice]
@@ -408,7 +430,7 @@ class System:
             raise self._wrapped(hook, error) from error
 
     def _wrapped(self, hook: str, error: Exception) -> Exception:
-        if isinstance(error, (FairleadError, GuestRefusal)):
+        if isinstance(error, FairleadError):
             return error
         return self._fault(hook, f"raised {type(error).__name__}: {error}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import cattrs
 
@@ -38,7 +39,7 @@ class RunResult:
 
 def result_json(system: System, outcome: Exit, counters: Counters) -> str:
     """The run as one JSON document."""
-    arch = system.machine.cpu.arch
+    name = system.port.call_name or partial(name_of, system.machine.cpu.arch)
     record = system.program.image.record
     result = RunResult(
         schema=SCHEMA,
@@ -53,7 +54,7 @@ def result_json(system: System, outcome: Exit, counters: Counters) -> str:
         guest_time_ns=system.machine.clock.now(),
         hooks=dict(sorted(counters.hooks.items())),
         traps=dict(sorted(counters.traps.items())),
-        system_calls={name_of(arch, number): count for number, count in sorted(counters.calls.items())},
+        system_calls={name(number): count for number, count in sorted(counters.calls.items())},
         unknown_calls=dict(sorted(system.unknown_calls.items())),
     )
     return json.dumps(cattrs.unstructure(result), indent=2) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Generator
+from functools import partial
 from typing import TextIO
 
 from fairlead import hookimpl
@@ -26,7 +27,7 @@ class Strace:
     def attach(self, system: System) -> None:
         self._system = system
         self._now = system.machine.clock.now
-        self._arch = system.machine.cpu.arch
+        self._name = system.port.call_name or partial(name_of, system.machine.cpu.arch)
 
     @hookimpl(wrapper=True)
     def syscall(self, cpu: Cpu, call: Syscall) -> Generator[None, Answer, Answer]:
@@ -53,7 +54,7 @@ class Strace:
         pending.resume = resumed
 
     def _print(self, call: Syscall, result: Result, before: int, thread: int) -> None:
-        name = name_of(self._arch, call.number)
+        name = self._name(call.number)
         arguments = ", ".join(hex(each) if each > 9 else str(each) for each in call.arguments)
         if result.resumed:
             value = "?"

@@ -43,14 +43,17 @@ def initial_stack(
     seed: int = 0,
     uid: int = 1000,
     gid: int = 1000,
+    top: int | None = None,
+    room: int = STACK_SIZE,
 ) -> int:
-    """Map the stack at the top of the address space and fill it; the stack pointer at the entry point.
+    """Map a stack of `room` bytes that ends at `top`, the address space's end if None, and fill it; the stack
+    pointer at the entry point.
 
     LimitError where the arguments are too long for a program.
     """
-    top = memory.high - _GAP
+    top = memory.high - _GAP if top is None else top
     try:
-        memory.mmap(top - STACK_SIZE, STACK_SIZE, Prot.READ | Prot.WRITE, fixed=True, noreplace=True)
+        memory.mmap(top - room, room, Prot.READ | Prot.WRITE, fixed=True, noreplace=True)
     except GuestRefusal:
         raise LimitError(
             "no memory in the guest for the program's stack", hint="give the machine more with --memory"
@@ -60,9 +63,10 @@ def initial_stack(
     name = words[0] if words else b"\0"
     strings = [*words, *pairs]
     size = sum(map(len, strings)) + 8 * len(strings)
-    if size > _ARG_MAX or any(len(each) > _MAX_STRLEN for each in strings):
+    most = min(_ARG_MAX, room // 2)
+    if size > most or any(len(each) > _MAX_STRLEN for each in strings):
         raise LimitError(
-            f"arguments and environment are too long for a program ({size} bytes; at most {_ARG_MAX} in "
+            f"arguments and environment are too long for a program ({size} bytes; at most {most} in "
             f"all and {_MAX_STRLEN} each)",
             hint="pass less of the environment, or put arguments in a file",
         )
