@@ -37,7 +37,7 @@ from fairlead.services.flags import (
     RENAME_EXCHANGE,
     RENAME_NOREPLACE,
 )
-from fairlead.services.resolve import EXEC, READ, WRITE, Found, User, resolve
+from fairlead.services.resolve import EXEC, READ, WRITE, Found, User, look_up, resolve
 from fairlead.services.vfs import Directory, Node, SymbolicLink
 
 __all__ = ["Namespace"]
@@ -68,13 +68,12 @@ class Namespace:
             raise GuestRefusal(EINVAL)
         exclusive = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL
         follow = not (flags & O_NOFOLLOW or exclusive)
-        found = resolve(self.user, self.root, base, path, follow=follow, restrict=restrict)
+        create = bool(flags & O_CREAT)
+        found = resolve(self.user, self.root, base, path, follow=follow, create=create, restrict=restrict)
         node = found.node
         if node is None:
             if not flags & O_CREAT:
                 raise GuestRefusal(ENOENT)
-            if found.slash:
-                raise GuestRefusal(EISDIR)
             self._may_change(found.parent)
             return self._placed(self._create(found, mode, flags), found)
         if exclusive:
@@ -165,17 +164,17 @@ class Namespace:
 
     def link(self, node: Node, base: Directory, path: bytes) -> None:
         """linkat(2), the old name resolved already."""
-        if isinstance(node, Directory):
-            raise GuestRefusal(EPERM)
         found = self._new(base, path)
         if found.parent.fs is not node.fs:
             raise GuestRefusal(EXDEV)
+        if isinstance(node, Directory):
+            raise GuestRefusal(EPERM)
         found.parent.link(found.name, node)
 
     def _new(self, base: Directory, path: bytes, *, directory: bool = False) -> Found:
         """A name that is free, in a directory that may be changed."""
         found = resolve(self.user, self.root, base, path, entry=True)
-        if found.node is not None:
+        if found.node is not None or look_up(found.parent, found.name) is not None:
             raise GuestRefusal(EEXIST)
         if found.slash and not directory:
             raise GuestRefusal(ENOENT)
@@ -193,9 +192,10 @@ class Namespace:
     def remove(self, base: Directory, path: bytes, flags: int) -> None:
         """unlinkat(2)."""
         found = resolve(self.user, self.root, base, path, entry=True)
-        node, name, parent = found.node, found.name, found.parent
+        name, parent = found.name, found.parent
         if not name:
             self._refuse_special(path, flags)
+        node = look_up(parent, name)
         if node is None:
             raise GuestRefusal(ENOENT)
         directory = isinstance(node, Directory)
@@ -239,20 +239,22 @@ class Namespace:
             raise GuestRefusal(EINVAL)
         old = resolve(self.user, self.root, base, path, entry=True)
         new = resolve(self.user, self.root, new_base, new_path, entry=True)
+        if old.parent.fs is not new.parent.fs:
+            raise GuestRefusal(EXDEV)
         if not old.name or not new.name:
-            raise GuestRefusal(EBUSY)
+            raise GuestRefusal(EEXIST if old.name and flags & RENAME_NOREPLACE else EBUSY)
+        if old.parent.fs.read_only:
+            raise GuestRefusal(EROFS)
+        old.node = look_up(old.parent, old.name)
         if old.node is None:
             raise GuestRefusal(ENOENT)
-        if (
-            old.parent.fs is not new.parent.fs
-            or old.name in old.parent.mounted
-            or new.name in new.parent.mounted
-        ):
-            raise GuestRefusal(EXDEV if old.parent.fs is not new.parent.fs else EBUSY)
-        self._may_take(old.parent, old.name, old.node)
-        self._may_change(new.parent)
+        new.node = look_up(new.parent, new.name)
+        if flags & RENAME_EXCHANGE and new.node is None:
+            raise GuestRefusal(ENOENT)
+        if flags & RENAME_NOREPLACE and new.node is not None:
+            raise GuestRefusal(EEXIST)
         directory = isinstance(old.node, Directory)
-        if (old.slash or new.slash) and not directory:
+        if (old.slash or (new.slash and not flags & RENAME_EXCHANGE)) and not directory:
             raise GuestRefusal(ENOTDIR)
         if directory and _inside(new.parent, old.node):
             raise GuestRefusal(EINVAL)
@@ -260,23 +262,25 @@ class Namespace:
             self._exchange(old, new)
             return
         over = new.node
-        if over is not None:
-            if flags & RENAME_NOREPLACE:
-                raise GuestRefusal(EEXIST)
-            if over.ino == old.node.ino:
-                return  # two names of one file: rename(2) does nothing
-            self._may_replace(old, new, over, directory)
+        if isinstance(over, Directory) and _inside(old.parent, over):
+            raise GuestRefusal(ENOTEMPTY)
+        if over is not None and over.ino == old.node.ino:
+            return  # two names of one file: rename(2) does nothing
+        self._may_take(old.parent, old.name, old.node)
+        if over is None:
+            self._may_change(new.parent)
+        else:
+            self._may_replace(new, over, directory)
         old.parent.rename(old.name, old.node, new.parent, new.name, over)
 
-    def _may_replace(self, old: Found, new: Found, over: Node, directory: bool) -> None:
-        if isinstance(over, Directory):
-            if not directory:
-                raise GuestRefusal(EISDIR)
-            if _inside(old.parent, over) or not over.is_empty() or over.mounted:
-                raise GuestRefusal(ENOTEMPTY)
-        elif directory:
+    def _may_replace(self, new: Found, over: Node, directory: bool) -> None:
+        if directory and not isinstance(over, Directory):
             raise GuestRefusal(ENOTDIR)
+        if isinstance(over, Directory) and not directory:
+            raise GuestRefusal(EISDIR)
         self._may_take(new.parent, new.name, over)
+        if isinstance(over, Directory) and (over.mounted or not over.is_empty()):
+            raise GuestRefusal(ENOTEMPTY)
 
     def _exchange(self, old: Found, new: Found) -> None:
         if new.node is None or old.node is None:

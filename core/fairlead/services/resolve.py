@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from errno import EACCES, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from errno import EACCES, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.flags import MAX_LINKS, NAME_MAX, PATH_MAX
@@ -21,6 +21,7 @@ __all__ = [
     "WRITE",
     "Found",
     "User",
+    "look_up",
     "resolve",
 ]
 
@@ -82,11 +83,13 @@ def resolve(
     *,
     follow: bool = True,
     entry: bool = False,
+    create: bool = False,
     restrict: int = 0,
 ) -> Found:
     """Walk a path from `base`; `follow` says whether a symbolic link at the end is followed.
 
-    With `entry` the last component is an entry to be made or removed: never followed, of whatever type.
+    With `entry` the last component is an entry to be made or removed: it is not looked up, its node is None.
+    With `create` it is a file to be made if it is missing, so it cannot end in a slash.
     `restrict` has RESOLVE_* bits of openat2(2).
     """
     if not path:
@@ -119,18 +122,18 @@ def resolve(
             if restrict & RESOLVE_NO_XDEV and node.fs is not fs:
                 raise GuestRefusal(EXDEV)
             continue
-        if len(name) > NAME_MAX:
-            raise GuestRefusal(ENAMETOOLONG)
-        child: Node | None = node.mounted.get(name) if node.mounted else None
-        if child is None:
-            child = node.lookup(name)
+        if entry and not rest and not dot:
+            return Found(node, name, None, slash)
+        if create and slash and not rest and not dot:
+            raise GuestRefusal(EISDIR)
+        child = look_up(node, name)
         if child is None:
             if rest or dot:
                 raise GuestRefusal(ENOENT)
             return Found(node, name, None, slash)
         if restrict & RESOLVE_NO_XDEV and child.fs is not fs:
             raise GuestRefusal(EXDEV)
-        if isinstance(child, SymbolicLink) and (rest or dot or (not entry and (follow or slash))):
+        if isinstance(child, SymbolicLink) and (rest or dot or follow or slash):
             links += 1
             if links > MAX_LINKS or restrict & RESOLVE_NO_SYMLINKS:
                 raise GuestRefusal(ELOOP)
@@ -159,11 +162,20 @@ def resolve(
                 rest += names
                 continue
         if not rest:
-            return _ended(node, b"" if dot else name, child, slash, dot or (slash and not entry))
+            return _ended(node, b"" if dot else name, child, slash, dot or slash)
         if not isinstance(child, Directory):
             raise GuestRefusal(ENOTDIR)
         node = child
     return Found(node.parent, b"", node, True)
+
+
+def look_up(directory: Directory, name: bytes) -> Node | None:
+    """An entry of a directory; what is mounted hides what is there."""
+    if len(name) > NAME_MAX:
+        raise GuestRefusal(ENAMETOOLONG)
+    if directory.mounted and name in directory.mounted:
+        return directory.mounted[name]
+    return directory.lookup(name)
 
 
 def _components(path: bytes) -> tuple[list[bytes], bool, bool]:
