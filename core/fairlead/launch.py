@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from fairlead.guest.image import Image
 from fairlead.machine import BoardOptions
 from fairlead.plugins import find_board
 from fairlead.port import Mount, Port, Program
+from fairlead.signal import Sig
 from fairlead.system import Exit, System
 
 __all__ = ["Settings", "launch", "parse_options"]
@@ -47,11 +49,34 @@ class Settings(NamedTuple):
     result: Path | None = None
 
 
+_FAULTS = frozenset({Sig.SIGILL, Sig.SIGTRAP, Sig.SIGABRT, Sig.SIGBUS, Sig.SIGFPE, Sig.SIGSEGV, Sig.SIGSYS})
+"""Signals whose end of a guest is worth a line: something is wrong with it."""
+_LOOK = 50
+"""Milliseconds of waiting between two looks at whether the host wants to stop."""
+
+
 class _Console:
     """The board's serial port on the host's standard streams; input is not offered there."""
 
+    def __init__(self) -> None:
+        self.stopped: Callable[[], bool] = lambda: False
+        self._poll = select.poll()
+        self._poll.register(1, select.POLLOUT)
+
     def write(self, data: bytes) -> None:
-        os.write(1, data)
+        """Wait for a reader that is slow, unless the run is to end; a serial port loses what nobody reads."""
+        rest = memoryview(data)
+        while rest:
+            if not self._poll.poll(_LOOK):
+                if self.stopped():
+                    return
+                continue
+            try:
+                rest = rest[os.write(1, rest[: select.PIPE_BUF]) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                return
 
     def read(self, limit: int) -> bytes | None:
         return None
@@ -129,8 +154,9 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
     options = parse_options(port, settings.options)
     board = find_board(port.board)
     program = Program(image, arguments, settings.environment, settings.mounts, settings.cwd)
+    console = _Console()
     board_options = BoardOptions(
-        console=_Console(), clock=settings.clock, seed=settings.seed, counter=settings.counter
+        console=console, clock=settings.clock, seed=settings.seed, counter=settings.counter
     )
     if settings.memory is not None:
         board_options = board_options._replace(memory=settings.memory)
@@ -151,6 +177,7 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
             observers=observers,
             max_time=settings.max_time,
         )
+        console.stopped = system.stop_requested
         for each in attach:
             each(system)
         stack.callback(_summary, system)
@@ -158,7 +185,20 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
             outcome = system.run()
         if settings.result is not None:
             _write_result(settings.result, system, outcome, observers)
+        if outcome.signal in _FAULTS:
+            print(f"fairlead: {_last_words(system)}", file=sys.stderr)
         return outcome
+
+
+def _last_words(system: System) -> str:
+    """What ended a guest that did not end itself."""
+    signal, pc = system.fatal, system.fatal_pc
+    assert signal is not None
+    said = f"the guest was ended by {Sig(signal.number).name}"
+    if not signal.synchronous:
+        return said
+    said += f" at pc {pc:#x}"
+    return said if signal.number in (Sig.SIGILL, Sig.SIGTRAP) else f"{said}, address {signal.address:#x}"
 
 
 def _summary(system: System) -> None:

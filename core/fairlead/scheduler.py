@@ -115,7 +115,8 @@ class Scheduler:
     def fire(self, now: int) -> None:
         """Run what is due, earliest first."""
         while (time := self.next_time()) is not None and time <= now:
-            action = heapq.heappop(self._timers).action
+            timer = heapq.heappop(self._timers)
+            action, timer.action = timer.action, None  # too late to be cancelled
             if action is not None:
                 action()
 

@@ -75,9 +75,15 @@ class SignalMask:
     pending: dict[int, Signal] = field(default_factory=dict)
 
     def deliverable(self) -> Signal | None:
-        """The lowest pending signal that is not blocked, left in place."""
+        """The lowest pending signal that is not blocked, left in place; synchronous ones first.
+
+        A handler entered before a synchronous signal's would make it look as if its own first instruction
+        were the one at fault.
+        """
         best = None
-        for number in self.pending:
-            if not (self.blocked >> (number - 1)) & 1 and (best is None or number < best):
-                best = number
-        return None if best is None else self.pending[best]
+        for signal in self.pending.values():
+            if (self.blocked >> (signal.number - 1)) & 1:
+                continue
+            if best is None or (not signal.synchronous, signal.number) < (not best.synchronous, best.number):
+                best = signal
+        return best

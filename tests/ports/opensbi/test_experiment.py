@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ def check(runs: list[tuple[str, int]], lives: int, at_least: int) -> None:
     assert runs[0][1] % lives == 0
     assert {count for _, count in whole} == {lives}
     assert len({m for m, _ in runs}) == 2
-    assert all(before != after for (before, _), (after, _) in zip(runs, runs[1:], strict=False))
+    assert all(before != after for (before, _), (after, _) in pairwise(runs))
 
 
 @pytest.mark.parametrize("lives", [3, 5])
@@ -63,7 +63,7 @@ def test_a_trap_comes_once_an_interval(fairlead, examples: Path, tmp_path: Path)
     lines = [line.split() for line in trace.read_text().splitlines()]
     times = [int(words[0]) for words in lines if words[1:3] == ["traps", "ethanol_trap1"]]
     assert len(times) > 30
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     # Armed anew when it is taken: never early, and late by no more than a block or a served call.
     assert min(gaps) >= interval * TICK
     assert sorted(gaps)[len(gaps) // 2] < interval * TICK * 1.001

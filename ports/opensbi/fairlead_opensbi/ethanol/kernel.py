@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from errno import EEXIST, EFAULT
 
 from fairlead import hookimpl
-from fairlead.errors import PortError
+from fairlead.errors import GuestFault, GuestRefusal, ImageError, PortError
 from fairlead.guest.record import Record
 from fairlead.machine import Cpu
 from fairlead.port import Resume, Services
@@ -103,7 +104,7 @@ class Ethanol:
     @hookimpl
     def syscall(self, cpu: Cpu, call: Syscall) -> Result | Pending:
         if call.number == REGISTER_M:
-            return Result(self._register_m(call.arguments[0]))
+            return self._register_m(call.arguments[0])
         return self._process.syscall(cpu, call)
 
     @hookimpl
@@ -119,8 +120,13 @@ class Ethanol:
         self.memory.activate()
         arguments, environment = unpack(self._chosen.bootargs, self._chosen.properties)
         stack = initial_stack(self.memory, arguments, environment, image, seed=self._services.seed)
-        self.memory.write_u64(self._record.field("timebase"), self._chosen.timebase)
-        self.memory.write_u64(self._record.field("wallbase"), self._machine.clock.epoch)
+        try:
+            self.memory.write_u64(self._record.field("timebase"), self._chosen.timebase)
+            self.memory.write_u64(self._record.field("wallbase"), self._machine.clock.epoch)
+        except GuestFault:
+            raise ImageError(
+                f"{image.path}: the record points outside the image", hint="build the program again"
+            ) from None
         self._arm_timer()
         return NewThread(pc=image.entry, sp=stack, id=self._record.field("m0"))
 
@@ -164,14 +170,21 @@ class Ethanol:
         )
         self._services.post_signal(thread, Signal(number, code, address, synchronous=True))
 
-    def _register_m(self, m: int) -> int:
+    def _register_m(self, m: int) -> Result:
         """Start the M at mstart on its g0's stack, with g in x27 (runtime/asm_riscv64.h)."""
-        g0 = self.memory.read_u64(m + self._record.field("m_g0"))
-        stack = self.memory.read_u64(g0 + self._record.field("g_stack_hi"))
-        self._services.newosproc(
-            NewThread(pc=self._record.field("mstart"), sp=stack, registers={"x27": g0}, id=m)
-        )
-        return 0
+        if self._services.find_thread(m) is not None:
+            return Result(errno=EEXIST)
+        try:
+            g0 = self.memory.read_u64(m + self._record.field("m_g0"))
+            stack = self.memory.read_u64(g0 + self._record.field("g_stack_hi"))
+            self._services.newosproc(
+                NewThread(pc=self._record.field("mstart"), sp=stack, registers={"x27": g0}, id=m)
+            )
+        except GuestFault:
+            return Result(errno=EFAULT)
+        except GuestRefusal as refusal:
+            return Result(errno=refusal.errno)
+        return Result()
 
 
 def _option(services: Services, name: str) -> int:
