@@ -41,10 +41,11 @@ from fairlead.services.vfs import Directory, Node, path_of
 from fairlead.syscall import Pending, Result, Wake
 
 if TYPE_CHECKING:
+    from fairlead.services.description import Description
     from fairlead.services.linux.files import Files
     from fairlead.services.linux.process import Process
 
-__all__ = ["HANDLERS", "node_at", "path_at"]
+__all__ = ["HANDLERS", "install_opened", "node_at", "path_at"]
 
 _HERE = AT_FDCWD & 0xFFFF_FFFF
 _MFD_CLOEXEC = 1
@@ -109,10 +110,14 @@ def _open(process: Process, dirfd: int, path: bytes, flags: int, mode: int, rest
     # A restricted walk of an absolute path starts at (or is refused because of) the descriptor.
     base = files.base(dirfd) if restrict else files.base_for(dirfd, path)
     description = files.names.open(base, path, flags, mode, restrict)
-    cloexec = bool(flags & O_CLOEXEC)
+    return install_opened(process, description, cloexec=bool(flags & O_CLOEXEC))
+
+
+def install_opened(process: Process, description: Description, *, cloexec: bool) -> int | Pending:
+    """A descriptor for what was opened; a FIFO waits for its other end first."""
     if isinstance(description, FifoDescription):
         return _open_fifo(process, description, cloexec)
-    return files.install(description, cloexec=cloexec)
+    return process.files.install(description, cloexec=cloexec)
 
 
 def _open_fifo(process: Process, description: FifoDescription, cloexec: bool) -> int | Pending:
