@@ -86,6 +86,8 @@ class AddressSpace(GuestMemory):
         if prot:
             given_back = sum(part.end - part.start for part in committed)
             self._check_free(size - given_back, size)
+        elif committed:
+            self._check_splits()
         self._release(committed)
         new = self._commit(address, size, prot) if prot else [Region(address, end, _NONE)]
         self._regions.replace(address, end, new)
@@ -121,7 +123,8 @@ class AddressSpace(GuestMemory):
         parts = [region.cut(address, end) for region in self._regions.overlapping(address, end)]
         if prot:
             needed = sum(part.end - part.start for part in parts if part.physical is None)
-            self._check_free(needed, needed)
+            if needed:
+                self._check_free(needed, needed)
         self._check_splits()
         self._forget(address, end)
         new: list[Region] = []
