@@ -55,7 +55,7 @@ class Kernel:
     @hookimpl
     def handle_trap(self, cpu: Cpu, trap: Trap) -> Resume:
         if trap.kind is TrapKind.TIMER:
-            self._services.trace("traps", f"timer at {trap.pc:#x}")
+            self._services.trace("traps", f"timer: thread {self._services.current.id} has had its slice")
             self._arm_timer()
             return Resume.RESCHEDULE
         number, code = _SIGNALS[trap.kind]
