@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from markdown_pages import ROOT
 
 from fairlead.hooks import RUNTIME_HOOKS
 
@@ -68,15 +67,6 @@ def test_images_of_other_ports_are_refused(fairlead, skiff: Path, examples: Path
     ran = run(fairlead, skiff, "run", "--port=opensbi", image)
     assert ran.returncode == 125
     assert "was built for port skiff" in ran.stderr
-
-
-def test_its_types_are_right() -> None:
-    mypy = pytest.importorskip("mypy.api")
-    report, errors, status = mypy.run(
-        ["--no-incremental", "--follow-imports=silent", str(ROOT / "examples/skiff/fairlead_skiff/kernel.py"),
-         str(ROOT / "examples/skiff/fairlead_skiff/plugin.py")]
-    )  # fmt: skip
-    assert status == 0, report + errors
 
 
 @pytest.mark.parametrize("module", ["plugin", "kernel"])
