@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fairlead.port import Mount
 from fairlead.scheduler import Scheduler
 from fairlead.services.linux.files import Files
 
@@ -50,3 +52,30 @@ def make_files() -> Iterator[Callable[..., Files]]:
 @pytest.fixture
 def new_wire() -> type[Wire]:
     return Wire
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder beside the mounted one, with something to steal and to spoil."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "secret").write_text("secret")
+    return folder
+
+
+@pytest.fixture
+def inside(tmp_path: Path, outside: Path) -> Path:
+    folder = tmp_path / "inside"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "file").write_text("hello")
+    (folder / "sub" / "other").write_text("other")
+    return folder
+
+
+@pytest.fixture
+def mounted(make_files: Callable[..., Files], inside: Path) -> Callable[[str], Files]:
+    def make(kind: str) -> Files:
+        mount = Mount(inside, "/mnt", writable=kind == "rw", overlay=kind == "overlay")
+        return make_files(mounts=[mount], cwd="/mnt")
+
+    return make
