@@ -59,3 +59,19 @@ def go_program(tmp_path_factory: pytest.TempPathFactory) -> GoProgram:
         return path
 
     return write
+
+
+GoPackage = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture(scope="session")
+def go_package(tmp_path_factory: pytest.TempPathFactory) -> GoPackage:
+    """Write the files of a main package, assembly too, to a module of its own; the folder's path."""
+
+    def write(files: Mapping[str, str]) -> Path:
+        folder = tmp_path_factory.mktemp("package")
+        for name, text in {"go.mod": "module program\n\ngo 1.27\n", **files}.items():
+            (folder / name).write_text(text)
+        return folder
+
+    return write
