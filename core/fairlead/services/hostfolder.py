@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import OrderedDict
-from errno import EACCES, ENAMETOOLONG, ENFILE, ENOENT
+from errno import EACCES, EINVAL, EIO, ENAMETOOLONG, ENFILE, ENOENT
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -170,7 +170,11 @@ class HostFolder:
         return self.tree.folder(self, name, (found.st_dev, found.st_ino))
 
     def readlink(self, name: bytes) -> bytes:
-        return os.readlink(name, dir_fd=self.fd())
+        try:
+            return os.readlink(name, dir_fd=self.fd())
+        except OSError as error:
+            # What was a link when it was looked at is none any more.
+            raise GuestRefusal(ENOENT if error.errno == EINVAL else error.errno or EIO) from None
 
     def look(self, name: bytes, key: Key | None = None) -> int:
         """A descriptor (O_PATH) of an entry, whatever it is; ENOENT if it is not what `key` says."""

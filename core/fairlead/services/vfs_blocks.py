@@ -55,9 +55,9 @@ class Blocks:
     def read(self, buffers: Sequence[memoryview], offset: int) -> int:
         start = offset
         for view in buffers:
-            count = min(len(view), self.size - offset)
-            if count <= 0:
+            if offset >= self.size:
                 break
+            count = min(len(view), self.size - offset)
             self._read(view, offset, count)
             offset += count
         return offset - start
