@@ -52,6 +52,7 @@ class EngineMachine(ABC):
         self._slice = _FIRST_SLICE
         self._running = False
         self._stop: Stop | None = None
+        self._overdue = False
         self._error: BaseException | None = None
         self._deadline = 0
         self._alarms: dict[Callable[[], None], int] = {}
@@ -111,7 +112,8 @@ class EngineMachine(ABC):
                 stop, self._stop = self._stop, None
                 if stop is not Stop.WAIT:
                     return stop
-                halted = self._halted(deadline)
+                overdue, self._overdue = self._overdue, False
+                halted = None if overdue else self._halted(deadline)
                 if halted is not None:
                     return halted
             if self._wakeup.requested and self._wakeup.take():
@@ -159,6 +161,12 @@ class EngineMachine(ABC):
         if self._stop is None:
             self._stop = stop
         self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
+
+    def heed_deadline(self) -> None:
+        """After a trap before any instruction, which no counter sees: end the slice if its time is over."""
+        if self._cell.value < 0 and self._stop is None:
+            self._overdue = True
+            self.leave(Stop.WAIT)
 
     def carry(self, error: BaseException) -> None:
         """End the run with an exception, which must not pass through the engine's C frames."""

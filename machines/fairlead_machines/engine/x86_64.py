@@ -134,6 +134,8 @@ class X86Machine(EngineMachine):
                 goes_on = self._exception(vector)
             if not goes_on:
                 self.leave(Stop.HANDLER)
+            elif vector < _EXCEPTIONS:
+                self.heed_deadline()
         except BaseException as error:
             self.carry(error)
 
