@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from errno import EFAULT, EIO, ENOSYS
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING
 from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.machine import PAGE_SIZE, Cpu, Prot
 from fairlead.services.futex import FutexTable
-from fairlead.services.linux.calls import HANDLERS
+from fairlead.services.linux.calls import find_handler
 from fairlead.services.linux.delivery import Delivery
 from fairlead.services.linux.handler import Handler
 from fairlead.services.linux.limits import RLIMIT_NOFILE, default_limits
-from fairlead.services.linux.numbers import NUMBERS, name_of
+from fairlead.services.linux.numbers import name_of
 from fairlead.services.linux.timers import Timers
 from fairlead.services.randomness import Randomness
 from fairlead.services.signals import AltStack, SignalTable
@@ -90,20 +89,15 @@ class Process:
         self.brk_start = self.brk = 0
         self._threads: dict[int, ThreadData] = {}
         self.delivery = Delivery(self, self._map_trampoline(trampoline) if trampoline else 0)
-        self._handlers: dict[int, tuple[Handler, int]] = {
-            NUMBERS[arch][name]: (handler, len(inspect.signature(handler).parameters) - 1)
-            for name, handler in HANDLERS.items()
-            if name in NUMBERS[arch]
-        }
+        self._handlers: dict[int, tuple[Handler, int]] = {}
         self.deliver_signal = self.delivery.deliver
 
     # -- what the port's hooks call ---------------------------------------------------------------------
 
     def syscall(self, cpu: Cpu, call: Syscall) -> Result | Pending:
         """Serve a call; never raises for anything that a guest can do."""
-        known = self._handlers.get(call.number)
+        known = self._handlers.get(call.number) or self._find(call.number)
         if known is None:
-            self.services.note_unknown_call(name_of(self.arch, call.number))
             return _NO_CALL
         handler, arity = known
         try:
@@ -119,6 +113,16 @@ class Process:
         if type(answer) is Pending:
             answer.resume = partial(self._resume, answer.resume)
         return answer  # type: ignore[return-value]
+
+    def _find(self, number: int) -> tuple[Handler, int] | None:
+        """A call's handler and how many arguments it takes, when it is first made; None if not served."""
+        name = name_of(self.arch, number)
+        handler = find_handler(name)
+        if handler is None:
+            self.services.note_unknown_call(name)
+            return None
+        known = self._handlers[number] = (handler, handler.__code__.co_argcount - 1)
+        return known
 
     def ignores(self, signal: Signal) -> bool:
         """Would this signal do nothing at all?"""
