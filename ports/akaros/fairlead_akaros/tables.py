@@ -19,9 +19,8 @@ FUNCTIONS = (
     "pthread_self",
     "posix_call",
     "malloc",
-    "set_alarm_abs",
     "syscall_async",
-    "wait_for_event",
+    "uthread_blockon_sysc",
 )
 
 CONSTANTS: tuple[tuple[str, int | None], ...] = (

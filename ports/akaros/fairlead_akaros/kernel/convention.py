@@ -1,33 +1,154 @@
-"""How a call reaches the kernel: a batch of `struct syscall`s in guest memory, by int 0x30 or by syscall.
+"""How calls reach the OS half, and how their results go back.
 
-rdi is the address of the first, rsi how many follow one another, rax comes back as how many were started
-(kern/arch/x86/trap64.c). Each gets its result in place: retval, err, errstr and SC_DONE in its flags. The
-published kernel runs only the first of a batch and says so; here the rest follow, as its comment plans.
+A system call is a `struct syscall` in guest memory: rdi is the address of the first of a batch, rsi how many
+there are, handed over by `int 0x30` or by the syscall instruction; rax comes back as how many were started
+(kern/arch/x86/trap64.c). Each gets its result in place: retval, err, errstr, and SC_DONE in its flags. The
+published kernel runs the first of a batch and warns; here the others follow, as its comment plans.
 
-Parlib's own functions are code of the process on Akaros. Here their insides are the OS half's, behind a gate
-of the same shape, int 0x31 with the function's number in rax; its answer, -errno or not, comes back in rax.
+Parlib's functions are code of the process on Akaros. Here their insides are the OS half's, behind a gate of
+their own, int 0x31 with the function's number in rax and arguments as in C; the answer comes back in rax.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from fairlead.errors import GuestFault
 from fairlead.machine import Cpu
 from fairlead.syscall import BoundConvention, Result, Syscall
 from fairlead.trap import Trap
-from fairlead_akaros.abi import SC_DONE, T_SYSCALL, Sys
+from fairlead_akaros.abi import FASTCALL_SETFSBASE, MAX_ERRSTR_LEN, SC_DONE, SC_PROGRESS, T_SYSCALL
 from fairlead_akaros.layouts import SYSCALL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fairlead.port import PortObject
     from fairlead.services.guestmemory import GuestMemory
 
-__all__ = ["GATE", "T_GATE", "StructSyscall"]
+__all__ = ["GATE", "POSIX", "POSIX_CALL", "STARTED", "T_GATE", "Boundary", "StructSyscall"]
 
 T_GATE = 0x31
-"""The vector of parlib's gate; on Akaros a process that raises it gets a general protection fault."""
-
+"""The vector of parlib's gate; a process on Akaros that raises it gets a general protection fault."""
 GATE = 0x1000
-"""What a parlib function's number is above, so that it is no system call's (MAX_SYSCALL_NR is 200)."""
+"""A parlib function's number as a call: this and its place among the gates. System calls end at 200."""
+POSIX = 0x2000
+"""The number of a call that parlib serves by Linux' number: this and that."""
+POSIX_CALL = 0
+"""The gate of posix_call, whose one argument is a frame with Linux' number and six arguments."""
+
+STARTED = Result()
+"""The answer to a system call that goes on without its caller: nothing is written into the structure."""
+
+_SYSCALL_INSTRUCTION = 0x100  # Trap.cause where there is no vector
+_HEAD = Struct("<I12xQ16x6Q")  # num, flags, arg0…arg5
+_DONE = Struct("<iqQ")  # err, retval, flags
+_FRAME = Struct("<7Q")
+_MASK = (1 << 64) - 1
+_SIZE = SYSCALL.size
+_FLAGS = SYSCALL["flags"]
+_ERR = SYSCALL["err"]
+_RETVAL = SYSCALL["retval"]
+_ERRSTR = SYSCALL["errstr"]
+_MOST = 4096  # structures in one batch
+
+
+class Boundary:
+    """The convention on one CPU."""
+
+    def __init__(self, cpu: Cpu, memory: GuestMemory) -> None:
+        self._memory = memory
+        self._in = cpu.batch(("rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9"))
+        self._out = cpu.batch(("rax",))
+        self._batch = cpu.batch(("rax", "rdi", "rsi", "rip"))
+        self._rest: dict[int, tuple[int, int]] = {}
+        """Batches that are not through: the structure that is next, to the first one and how many there are."""
+        self._place: dict[int, int] = {}
+        """Where the instruction is that handed a batch over, by the structure that is being served."""
+        self.on_done: Callable[[int, int], None] = lambda address, flags: None
+        """Told of each finished structure whose owner wants an event: its address, its flags."""
+
+    def decode(self, trap: Trap) -> Syscall | None:
+        rax, rdi, rsi, *rest = self._in.read()
+        cause = trap.cause
+        if cause == T_GATE:
+            if rax == POSIX_CALL:
+                try:
+                    number, *arguments = self._memory.unpack(_FRAME, rdi)
+                except GuestFault:
+                    return None
+                return Syscall(POSIX + (number & 0xFFF), arguments, rdi)
+            return Syscall(GATE + (rax & 0xFFF), (rdi, rsi, *rest), trap.pc)
+        if cause not in (T_SYSCALL, _SYSCALL_INSTRUCTION) or rdi == FASTCALL_SETFSBASE or not rsi:
+            return None
+        try:
+            number, _flags, *arguments = self._memory.unpack(_HEAD, rdi)
+            self._memory.buffers(rdi, _SIZE, True)
+        except GuestFault:
+            return None
+        if rsi > 1 or self._rest:
+            if rsi > 1:
+                self._rest.setdefault(rdi, (rdi, min(rsi, _MOST)))
+            self._place[rdi] = trap.pc
+        return Syscall(number, arguments, rdi)
+
+    def finish(self, call: Syscall, result: Result) -> None:
+        if call.number >= GATE:
+            self._out.write((-result.errno if result.errno else result.value,))
+            return
+        if result is not STARTED:
+            self.complete(call.token, result)
+        self._next(call.token)
+
+    def complete(self, address: int, result: Result) -> None:
+        """Write a result into its structure and say so; one that is gone from memory is left alone."""
+        memory = self._memory
+        try:
+            flags = memory.read_u64(address + _FLAGS)
+            if result.errno:
+                text = result.errstr.encode("utf-8", "replace")[: MAX_ERRSTR_LEN - 1]
+                memory.write(address + _ERRSTR, text + b"\0")
+                memory.write_u64(address + _RETVAL, _MASK)
+            else:
+                memory.write(address + _ERRSTR, b"\0")
+                memory.write_u64(address + _RETVAL, result.value)
+            memory.write_u32(address + _ERR, result.errno)
+            memory.write_u64(address + _FLAGS, flags & ~SC_PROGRESS | SC_DONE)
+        except GuestFault:
+            return
+        self.on_done(address, flags)
+
+    def _next(self, address: int) -> None:
+        """After one structure: back to the instruction for the next of its batch, or on with the count."""
+        batch = self._rest.pop(address, None)
+        place = self._place.pop(address, 0)
+        if batch is None:
+            self._out.write((1,))
+            return
+        first, count = batch
+        following = address + _SIZE
+        done = (following - first) // _SIZE
+        if done < count:
+            self._rest[following] = batch
+            self._batch.write((0, following, count - done, place))
+        else:
+            rip = self._batch.read()[3]
+            self._batch.write((count, first, count, rip))
+
+    def rewind(self, call: Syscall) -> None:
+        """No call of Akaros' is made again: what ends one is an abort, which the caller sees."""
+        raise AssertionError(f"call {call.number} was to be made again")
+
+
+class _Owner(Protocol):
+    boundary: Boundary
+
+
+@dataclass(frozen=True, slots=True)
+class StructSyscall:
+    """The convention as a value; the OS half made its boundary when it was booted."""
+
+    def bind(self, cpu: Cpu, os: PortObject) -> BoundConvention:
+        return cast(_Owner, os).boundary

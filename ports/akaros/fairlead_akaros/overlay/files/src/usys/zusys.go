@@ -18,11 +18,10 @@ const (
 	USYS_PTHREAD_SELF = first_extended + 9
 	USYS_POSIX_CALL = first_extended + 10
 	USYS_MALLOC = first_extended + 11
-	USYS_SET_ALARM_ABS = first_extended + 12
-	USYS_SYSCALL_ASYNC = first_extended + 13
-	USYS_WAIT_FOR_EVENT = first_extended + 14
+	USYS_SYSCALL_ASYNC = first_extended + 12
+	USYS_UTHREAD_BLOCKON_SYSC = first_extended + 13
 
-	num_extended = 15
+	num_extended = 14
 )
 
 // Constants of the second table, for Constant; SYS_* are the kernel's calls.

@@ -1,0 +1,428 @@
+"""System calls about files (kern/src/syscall.c, kern/src/ns/sysfile.c), over the core's files and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from fairlead.errors import GuestFault, GuestRefusal
+from fairlead.services import flags as linux
+from fairlead.services.description import PathDescription
+from fairlead.services.linux import transfers
+from fairlead.services.linux.calls import find_handler
+from fairlead.services.linux.paths import install_opened
+from fairlead.services.linux.structures import i32, i64, u32
+from fairlead.services.vfs import Directory, Node, Stat, path_of
+from fairlead.syscall import Pending, Result, Wake
+from fairlead_akaros.abi import (
+    F_DUPFD,
+    F_GETFD,
+    F_GETFL,
+    F_SETFD,
+    F_SETFL,
+    F_SYNC,
+    O_ACCMODE,
+    O_CLOEXEC,
+    O_CREATE,
+    O_EXCL,
+    O_NOFOLLOW,
+    O_PATH,
+    O_READ,
+    O_SYNC,
+    O_WRITE,
+    ULIM,
+    UWLIM,
+    Errno,
+    Sys,
+)
+from fairlead_akaros.kernel.errors import REFUSALS
+from fairlead_akaros.kernel.words import descriptor_words, path_words
+from fairlead_akaros.layouts import KSTAT
+
+if TYPE_CHECKING:
+    from fairlead_akaros.kernel.kernel import Kernel
+
+__all__ = ["HANDLERS"]
+
+_PATH_MAX = 4096
+_KSTAT = Struct("<QQI4xQIIQQqqqqqqqq")
+assert _KSTAT.size == KSTAT.size
+_BILLION = 1_000_000_000
+_SAME = (
+    O_CREATE | O_EXCL | linux.O_TRUNC | linux.O_APPEND | linux.O_NONBLOCK | linux.O_DIRECTORY
+    | O_NOFOLLOW | O_CLOEXEC | linux.O_NOCTTY | linux.O_NOATIME | linux.O_DIRECT
+)  # fmt: skip
+"""Flags with the same number as Linux'."""
+_ACCESS = {0: linux.O_RDONLY, O_READ: linux.O_RDONLY, O_WRITE: linux.O_WRONLY, O_READ | O_WRITE: linux.O_RDWR}
+_BACK = {linux.O_RDONLY: O_READ, linux.O_WRONLY: O_WRITE, linux.O_RDWR: O_READ | O_WRITE}
+_READING = {Errno.EAGAIN: "queue empty", Errno.EISDIR: "seek in a directory"}
+_WRITING = {
+    Errno.EAGAIN: "queue full",
+    Errno.EPIPE: "connection closed",
+    Errno.EISDIR: "write to a directory",
+}
+
+
+def _path(kernel: Kernel, address: int, length: int) -> bytes:
+    """copy_in_path: that many bytes, up to a NUL."""
+    if length > _PATH_MAX:
+        raise GuestRefusal(Errno.ENAMETOOLONG)
+    return kernel.memory.read(address, length).partition(b"\0")[0]
+
+
+def _linux_flags(flags: int) -> int:
+    if flags & O_PATH:
+        return linux.O_PATH | flags & (linux.O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    access = _ACCESS.get(flags & (O_READ | O_WRITE), linux.O_RDONLY)
+    return access | flags & _SAME | (linux.O_SYNC if flags & O_SYNC else 0)
+
+
+# -- moving bytes ---------------------------------------------------------------------------------------
+
+
+def _transfer(
+    handler: Callable[..., int | Result | Pending], access: int, reasons: dict[int, str]
+) -> Callable[..., int | Pending]:
+    """read or write: the core's, with the kernel's words where it is refused."""
+    limit = UWLIM if access == O_READ else ULIM
+
+    def call(kernel: Kernel, fd: int, address: int, size: int) -> int | Pending:
+        if address + size > limit:
+            raise REFUSALS["buffer"](address, size)
+        return _worded(kernel, fd, lambda: handler(kernel.process, fd, address, size), access, reasons)
+
+    return call
+
+
+def _worded(
+    kernel: Kernel, fd: int, call: Callable[[], int | Result | Pending], access: int, reasons: dict[int, str]
+) -> int | Pending:
+    """What a call of the core's answers, now or later, its refusals in the kernel's words."""
+    try:
+        answer = call()
+    except GuestRefusal as refusal:
+        raise descriptor_words(kernel, refusal.errno, u32(fd), access, reasons) from None
+    except OSError as error:
+        raise GuestRefusal(error.errno or Errno.EIO) from None
+    if isinstance(answer, Result):
+        if answer.errno:
+            raise descriptor_words(kernel, answer.errno, u32(fd), access, reasons)
+        return answer.value
+    if isinstance(answer, int):
+        return answer
+    pending = answer
+
+    def resume(wake: Wake) -> Result | Pending:
+        try:
+            later = _worded(kernel, fd, lambda: pending.resume(wake), access, reasons)
+        except GuestRefusal as refusal:
+            return Result(errno=refusal.errno, errstr=refusal.errstr)
+        except GuestFault:
+            return Result(errno=Errno.EFAULT)
+        return Result(later) if isinstance(later, int) else later
+
+    return Pending(pending.queues, resume, pending.deadline, external=pending.external)
+
+
+def llseek(kernel: Kernel, fd: int, high: int, low: int, result: int, whence: int) -> int:
+    offset = i64((high << 32 | low & 0xFFFF_FFFF) & (1 << 64) - 1)
+    if u32(whence) > linux.SEEK_END:
+        raise REFUSALS["whence"]()
+    reasons = {Errno.EINVAL: "seek before the start", Errno.EISDIR: "seek in a directory"}
+    where = _worded(kernel, fd, lambda: transfers.lseek(kernel.process, fd, offset, whence), 0, reasons)
+    assert isinstance(where, int)
+    kernel.memory.write_u64(result, where)
+    return 0
+
+
+# -- opening and closing --------------------------------------------------------------------------------
+
+_OPENING = {
+    Errno.EISDIR: "directory for writing",
+    Errno.EEXIST: "file exists",
+}
+
+
+def openat(kernel: Kernel, fromfd: int, address: int, length: int, flags: int, mode: int) -> int | Pending:
+    flags = u32(flags)
+    if flags & O_PATH and flags & O_ACCMODE:
+        raise REFUSALS["path with access"](flags)
+    if flags & O_EXCL and not flags & O_CREATE:
+        raise REFUSALS["exclusive without create"]()
+    path = _path(kernel, address, length)
+    files = kernel.process.files
+    base = files.names.root
+    if not path.startswith(b"/"):
+        base = files.cwd
+        if i32(fromfd) != linux.AT_FDCWD:
+            try:
+                start = files.table.get(i32(fromfd))
+            except GuestRefusal:
+                raise REFUSALS["no descriptor"]() from None
+            if not isinstance(start, PathDescription):
+                raise REFUSALS["relative to no path"]()
+            base = files.base(i32(fromfd))
+    try:
+        description = files.names.open(base, path, _linux_flags(flags), mode & 0o7777)
+    except GuestRefusal as refusal:
+        raise _open_words(kernel, refusal.errno, path, flags, base) from None
+    except OSError as error:
+        raise GuestRefusal(error.errno or Errno.EIO) from None
+    return install_opened(kernel.process, description, cloexec=bool(flags & O_CLOEXEC))
+
+
+def _open_words(kernel: Kernel, errno: int, path: bytes, flags: int, base: Directory) -> GuestRefusal:
+    if errno == Errno.EACCES:
+        worded = path_words(kernel, errno, path, {}, base)
+        if worded.errstr:
+            return worded
+        if flags & O_CREATE:
+            return REFUSALS["no permission to create"]()
+        return REFUSALS["no permission"]("nanwan", 0, flags & O_ACCMODE)
+    if errno == Errno.ELOOP and flags & O_NOFOLLOW:
+        return REFUSALS["no-follow of a link"]()
+    return path_words(kernel, errno, path, _OPENING, base)
+
+
+def close(kernel: Kernel, fd: int) -> int:
+    try:
+        kernel.process.files.table.close(u32(fd))
+    except GuestRefusal:
+        raise REFUSALS["flags of no descriptor"]() from None
+    return 0
+
+
+def _linux(name: str, kernel: Kernel, *arguments: int) -> int:
+    """A call that the core serves at once, by its name on Linux."""
+    handler = find_handler(name)
+    assert handler is not None
+    answer = handler(kernel.process, *arguments)
+    return answer if isinstance(answer, int) else 0
+
+
+def fcntl(kernel: Kernel, fd: int, command: int, arg: int) -> int:
+    table = kernel.process.files.table
+    command, fd = u32(command), u32(fd)
+    try:
+        if command == F_DUPFD:
+            return table.duplicate(fd, lowest=i32(arg))
+        if command == F_GETFD:
+            return int(table.cloexec(fd))
+        if command == F_SETFD:
+            if arg & ~1:
+                raise REFUSALS["descriptor flags"](arg, 1)
+            table.set_cloexec(fd, bool(arg & 1))
+            return 0
+        description = table.get(fd)
+    except GuestRefusal as refusal:
+        if refusal.errno == Errno.EBADF:
+            known = command in (F_GETFD, F_SETFD)
+            raise REFUSALS["flags of no descriptor" if known else "no descriptor"]() from None
+        raise
+    if command == F_SYNC:
+        return _linux("fsync", kernel, fd)
+    if command == F_GETFL:
+        flags = description.flags
+        path = O_PATH if flags & linux.O_PATH else _BACK[flags & linux.O_ACCMODE]
+        return path | flags & _SAME & ~O_CLOEXEC | (O_SYNC if flags & linux.O_SYNC == linux.O_SYNC else 0)
+    if command == F_SETFL:
+        return _linux("fcntl", kernel, fd, F_SETFL, _linux_flags(arg))
+    raise REFUSALS["fcntl command"](command)
+
+
+# -- attributes -----------------------------------------------------------------------------------------
+
+
+def _put_stat(kernel: Kernel, address: int, s: Stat) -> int:
+    times = (*divmod(s.atime, _BILLION), *divmod(s.mtime, _BILLION), *divmod(s.ctime, _BILLION))
+    head = (s.dev, s.ino, s.mode, s.nlink, s.uid, s.gid, s.rdev, s.size, s.blksize, s.blocks)
+    kernel.memory.write(address, _KSTAT.pack(*head, *times))
+    return 0
+
+
+def fstat(kernel: Kernel, fd: int, buffer: int) -> int:
+    try:
+        found = kernel.process.files.table.get(u32(fd))
+    except GuestRefusal:
+        raise REFUSALS["no descriptor"]() from None
+    return _put_stat(kernel, buffer, found.stat())
+
+
+def _find(kernel: Kernel, path: bytes, *, follow: bool) -> Node:
+    files = kernel.process.files
+    try:
+        return files.names.find(files.cwd, path, follow=follow)
+    except GuestRefusal as refusal:
+        raise path_words(kernel, refusal.errno, path, {}) from None
+
+
+def stat(kernel: Kernel, address: int, length: int, buffer: int) -> int:
+    return _put_stat(kernel, buffer, _find(kernel, _path(kernel, address, length), follow=True).stat())
+
+
+def lstat(kernel: Kernel, address: int, length: int, buffer: int) -> int:
+    return _put_stat(kernel, buffer, _find(kernel, _path(kernel, address, length), follow=False).stat())
+
+
+def access(kernel: Kernel, address: int, length: int, mode: int) -> int:
+    path = _path(kernel, address, length)
+    node = _find(kernel, path, follow=True)
+    try:
+        kernel.process.files.names.access(node, mode & 7)
+    except GuestRefusal as refusal:
+        raise GuestRefusal(refusal.errno) from None
+    return 0
+
+
+def umask(kernel: Kernel, mask: int) -> int:
+    names = kernel.process.files.names
+    old, names.umask = names.umask, mask & 0o777
+    return old
+
+
+# -- names ----------------------------------------------------------------------------------------------
+
+
+def _change(kernel: Kernel, path: bytes, reasons: dict[int, str], change: Callable[[], None]) -> int:
+    """Make a change of the tree, refused in the kernel's words."""
+    try:
+        change()
+    except GuestRefusal as refusal:
+        raise path_words(kernel, refusal.errno, path, reasons) from None
+    except OSError as error:
+        raise GuestRefusal(error.errno or Errno.EIO) from None
+    return 0
+
+
+_CREATING: dict[int, str] = {}
+_REMOVING: dict[int, str] = {Errno.ENOTEMPTY: "directory not empty"}
+_RENAMING: dict[int, str] = {
+    Errno.EISDIR: "file onto a directory",
+    Errno.ENOTDIR: "directory onto a file",
+    Errno.EINVAL: "directory into itself",
+}
+
+
+def mkdir(kernel: Kernel, address: int, length: int, mode: int) -> int:
+    path = _path(kernel, address, length)
+    files = kernel.process.files
+    return _change(
+        kernel, path, _CREATING, lambda: files.names.make_directory(files.cwd, path, mode & 0o7777)
+    )
+
+
+def _remove(kernel: Kernel, address: int, length: int) -> int:
+    """sysremove, behind unlink and rmdir alike: a file, or a directory with nothing in it."""
+    path = _path(kernel, address, length)
+    names, cwd = kernel.process.files.names, kernel.process.files.cwd
+
+    def remove() -> None:
+        try:
+            names.remove(cwd, path, 0)
+        except GuestRefusal as refusal:
+            if refusal.errno != Errno.EISDIR:
+                raise
+            names.remove(cwd, path, linux.AT_REMOVEDIR)
+
+    return _change(kernel, path, _REMOVING, remove)
+
+
+def unlink(kernel: Kernel, address: int, length: int) -> int:
+    return _remove(kernel, address, length)
+
+
+def rmdir(kernel: Kernel, address: int, length: int) -> int:
+    return _remove(kernel, address, length)
+
+
+def rename(kernel: Kernel, old_at: int, old_length: int, new_at: int, new_length: int) -> int:
+    old, new = _path(kernel, old_at, old_length), _path(kernel, new_at, new_length)
+    files = kernel.process.files
+    return _change(kernel, old, _RENAMING, lambda: files.names.rename(files.cwd, old, files.cwd, new))
+
+
+def link(kernel: Kernel, old_at: int, old_length: int, new_at: int, new_length: int) -> int:
+    _path(kernel, old_at, old_length)
+    _path(kernel, new_at, new_length)
+    raise REFUSALS["no hard links"]()
+
+
+def symlink(kernel: Kernel, old_at: int, old_length: int, new_at: int, new_length: int) -> int:
+    target, path = _path(kernel, old_at, old_length), _path(kernel, new_at, new_length)
+    files = kernel.process.files
+    return _change(kernel, path, _CREATING, lambda: files.names.make_link(target, files.cwd, path))
+
+
+def readlink(kernel: Kernel, address: int, length: int, buffer: int, size: int) -> int:
+    """With a NUL at the end, which the answer does not count."""
+    path = _path(kernel, address, length)
+    node = _find(kernel, path, follow=False)
+    try:
+        text = kernel.process.files.names.read_link(node)[: max(0, size - 1)]
+    except GuestRefusal:
+        raise REFUSALS["not a link"](path.decode("utf-8", "replace")) from None
+    kernel.memory.write(buffer, text + b"\0")
+    return len(text)
+
+
+def chdir(kernel: Kernel, pid: int, address: int, length: int) -> int:
+    if i32(pid) != kernel.pid:
+        raise REFUSALS["no process"](i32(pid))
+    return _enter(kernel, _find(kernel, _path(kernel, address, length), follow=True))
+
+
+def fchdir(kernel: Kernel, pid: int, fd: int) -> int:
+    if i32(pid) != kernel.pid:
+        raise REFUSALS["no process"](i32(pid))
+    try:
+        node = kernel.process.files.table.get(u32(fd)).node
+    except GuestRefusal:
+        raise REFUSALS["no descriptor"]() from None
+    if node is None:
+        raise GuestRefusal(Errno.ENOTDIR)
+    return _enter(kernel, node)
+
+
+def _enter(kernel: Kernel, node: Node) -> int:
+    files = kernel.process.files
+    if not isinstance(node, Directory):
+        raise GuestRefusal(Errno.ENOTDIR)
+    files.names.access(node, 1)
+    files.cwd = node
+    return 0
+
+
+def getcwd(kernel: Kernel, buffer: int, size: int) -> int:
+    path = path_of(kernel.process.files.cwd)
+    if path is None:
+        raise GuestRefusal(Errno.EINVAL, "unable to getcwd")
+    if len(path) + 1 > size:
+        raise REFUSALS["room for the working directory"](len(path) + 1)
+    kernel.memory.write(buffer, path + b"\0")
+    return len(path)
+
+
+HANDLERS: dict[int, Callable[..., Any]] = {
+    Sys.read: _transfer(transfers.read, O_READ, _READING),
+    Sys.write: _transfer(transfers.write, O_WRITE, _WRITING),
+    Sys.openat: openat,
+    Sys.close: close,
+    Sys.fstat: fstat,
+    Sys.stat: stat,
+    Sys.lstat: lstat,
+    Sys.fcntl: fcntl,
+    Sys.access: access,
+    Sys.umask: umask,
+    Sys.llseek: llseek,
+    Sys.link: link,
+    Sys.unlink: unlink,
+    Sys.rmdir: rmdir,
+    Sys.symlink: symlink,
+    Sys.readlink: readlink,
+    Sys.chdir: chdir,
+    Sys.fchdir: fchdir,
+    Sys.getcwd: getcwd,
+    Sys.mkdir: mkdir,
+    Sys.rename: rename,
+}

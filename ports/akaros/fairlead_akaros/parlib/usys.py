@@ -1,0 +1,92 @@
+"""The usys tables: what the fault handler does when a program asks for them (user/pthread/pthread.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import Struct
+
+from fairlead.errors import FairleadError, GuestFault
+from fairlead.machine import Cpu
+from fairlead.services.addressspace import AddressSpace
+from fairlead_akaros.parlib.code import TABLE
+from fairlead_akaros.tables import CONSTANTS, FUNCTIONS
+
+__all__ = ["MAGIC", "SENTINEL", "VERSION", "UsysTables"]
+
+TABLE_FAULT = 0xDEAD
+"""The high 16 bits of rax that ask for the first table."""
+EXTENDED_FAULT = 0xFA1D
+"""Those that ask for the second."""
+SENTINEL = 0xDEADBEEF
+MAGIC = int.from_bytes(b"USYSTABL", "little")
+VERSION = 1
+
+_CALL_RAX = b"\xff\xd0"
+_LOW = (1 << 48) - 1
+_HEADER = Struct("<QIIII")
+
+
+class UsysTables:
+    def __init__(
+        self, memory: AddressSpace, functions: Mapping[str, int], constants: Mapping[str, int]
+    ) -> None:
+        """Where every function is, and the values of constants that tables.py leaves open."""
+        self._memory = memory
+        self._functions = functions
+        self._constants = [constants[name] if value is None else value for name, value in CONSTANTS]
+
+    def fault(self, cpu: Cpu, pc: int) -> bool:
+        """A general protection fault at `pc`: fill the table that it asks for and step over; else False."""
+        rax = cpu.get("rax")
+        high, address = rax >> 48, rax & _LOW
+        if high not in (TABLE_FAULT, EXTENDED_FAULT):
+            return False
+        try:
+            if self._memory.read(pc, 2) != _CALL_RAX:
+                return False
+        except GuestFault:
+            return False
+        try:
+            if high == TABLE_FAULT:
+                self._fill(address)
+            else:
+                self._fill_extended(address)
+        except GuestFault as fault:
+            raise _wrong(
+                f"its table at {address:#x} cannot be {'written' if fault.write else 'read'} at {fault.address:#x}"
+            ) from None
+        cpu.pc = pc + len(_CALL_RAX)
+        return True
+
+    def _fill(self, address: int) -> None:
+        memory = self._memory
+        found = memory.read_u64(address + 8 * len(TABLE))
+        if found != SENTINEL:
+            raise _wrong(
+                f"its table at {address:#x} has {found:#x} at index {len(TABLE)}, where the sentinel "
+                f"{SENTINEL:#X} is due"
+            )
+        memory.buffers(address, 8 * len(TABLE), True)
+        for index, name in enumerate(TABLE):
+            memory.write_u64(address + 8 * index, self._functions[name])
+
+    def _fill_extended(self, address: int) -> None:
+        memory = self._memory
+        magic, version, functions, constants, _ = memory.unpack(_HEADER, address)
+        if magic != MAGIC:
+            raise _wrong(f"its second table at {address:#x} begins with {magic:#x}, not the magic {MAGIC:#x}")
+        theirs = (version, functions, constants)
+        if theirs != (VERSION, len(FUNCTIONS), len(CONSTANTS)):
+            raise _wrong(
+                "its second table is of version {} with {} functions and {} constants".format(*theirs)
+                + f", the port's of version {VERSION} with {len(FUNCTIONS)} functions and {len(CONSTANTS)} constants"
+            )
+        words = [*(self._functions[name] for name in FUNCTIONS), *self._constants]
+        at = address + _HEADER.size
+        memory.write(at, b"".join(word.to_bytes(8, "little") for word in words))
+
+
+def _wrong(what: str) -> FairleadError:
+    return FairleadError(
+        f"the program's usys package does not fit: {what}", hint="build the program again with this port"
+    )
