@@ -41,7 +41,7 @@ class Wire:
 class Lab:
     """The machine, with physical memory handed out from the second MiB on."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, paging: bool = True, **options: Any) -> None:
         self.wire = Wire()
         options.setdefault("memory", 64 << 20)
         machine = BOARD.build(BoardOptions(console=self.wire, **options))
@@ -55,7 +55,8 @@ class Lab:
         self.mmu = machine.new_mmu(self.allocate)
         self.mmu.map(CODE, self.code_frame, 0x4000, Prot.READ | Prot.EXEC)
         self.mmu.map(DATA, self.data_frame, 0x4000, Prot.READ | Prot.WRITE)
-        self.mmu.activate()
+        if paging:
+            self.mmu.activate()
         self.cpu.set("a7", FOREIGN)
 
     def allocate(self, size: int) -> int:

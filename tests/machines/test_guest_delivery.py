@@ -239,6 +239,17 @@ def test_sfence_makes_the_guests_own_tables_current(lab: Lab) -> None:
     assert (lab.cpu.get("t0"), lab.cpu.get("t1")) == (1, 2)
 
 
+def test_a_store_to_a_hole_under_the_guests_own_tables_is_precise(lab: Lab) -> None:
+    lab.mmu.map(NOWHERE, 0x4000_0000, 0x1000, _ALL)
+    install(lab)
+    satp = lab.cpu.get("satp")
+    lab.load(a.csrrw("zero", "satp", "t0"), a.addi("t1", "t1", 1), a.sd("t1", 8, "a0"), a.addi("t1", "t1", 1))
+    lab.cpu.set("a0", NOWHERE)
+    lab.cpu.set("t0", satp | 1 << 44)  # another ASID
+    assert entered(lab) == (7, CODE + 8, NOWHERE + 8)
+    assert lab.cpu.get("t1") == 1
+
+
 def test_user_mode_may_neither_fence_nor_switch(lab: Lab) -> None:
     lab.cpu.set_satp(0)
     for code in (a.sfence_vma(), a.csrrw("zero", "satp", "zero")):

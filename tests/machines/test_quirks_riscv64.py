@@ -7,6 +7,8 @@ lost its reason, or is now wrong.
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -177,6 +179,42 @@ def test_cycle_and_instret_are_the_hosts(bare: Bare) -> None:
         bare.run(a.rdcycle("t0"), a.csrrs("t1", "instret", "zero"), a.ecall())
         readings |= {bare.get(IDS["t0"]), bare.get(IDS["t1"])}
     assert len(readings) == 6
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_stops_inside_blocks_can_be_given_up(bare: Bare, inside: bool) -> None:
+    """A flag found inside the library's structure; without it code is a quarter slower."""
+    bare.unicorn.map_mmio(HOLE, 0x1000, lambda offset, size: 0, stop_at_a_store(bare))
+    bare.set(IDS["a0"], HOLE)
+    code = a.sd("t0", 0, "a0") + a.addi("t1", "zero", 1) + a.j(4) + a.addi("t2", "zero", 1) + a.ecall()
+    bare.unicorn.set_exits_inside_blocks(inside)
+    assert bare.run(code) == native.ERR_OK
+    assert (bare.get(IDS["t1"]), bare.get(IDS["t2"])) == (not inside, 0)
+    assert bare.get(PC) == (BASE if inside else BASE + 12)
+
+
+def stop_at_a_store(bare: Bare) -> Callable[[int, int, int], None]:
+    return lambda offset, size, value: bare.unicorn.lib.uc_emu_stop(bare.unicorn.handle) and None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_translated_code_is_near_the_library() -> None:
+    """Each block calls into the library; beyond 2 GiB such calls are indirect and often mispredicted."""
+    code = (
+        "from fairlead.machine import BoardOptions as O; from fairlead_machines.boards.virt import BOARD\n"
+        "machine = BOARD.build(O(console=None, memory=16 << 30)); print(open('/proc/self/maps').read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    ranges = [
+        (*(int(end, 16) for end in line.split()[0].split("-")), line)
+        for line in done.stdout.split("\n")
+        if line
+    ]
+    buffers = [start for start, end, line in ranges if "rwxp" in line and end - start > 64 << 20]
+    library = [end for _, end, line in ranges if "libunicorn" in line]
+    assert buffers and max(library) - buffers[0] < 1 << 31
 
 
 def test_a_wait_ends_the_run_without_error(bare: Bare) -> None:

@@ -172,8 +172,10 @@ def test_machine_registers_and_writes_to_counters_are_illegal(lab: Lab, code: by
         (a.jalr("ra", 4, "a0"), 1, 0x1_0004),
     ],
 )
-def test_physical_holes_are_access_faults(lab: Lab, code: bytes, cause: int, address: int) -> None:
-    lab.cpu.set_satp(0)
+def test_physical_holes_are_access_faults(
+    make_lab: Callable[..., Lab], code: bytes, cause: int, address: int
+) -> None:
+    lab = make_lab(paging=False)
     lab.write(lab.code_frame, code + a.ecall())
     lab.cpu.pc = lab.code_frame
     lab.cpu.set("a0", 0x1_0000)

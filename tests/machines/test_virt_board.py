@@ -188,6 +188,8 @@ def test_powering_off_by_the_finisher(wired: Lab, value: int, code: int) -> None
     wired.cpu.set("t0", value)
     assert wired.run() is Stop.SHUTDOWN
     assert wired.machine.exit_code == code
+    assert wired.traps == [], "the call behind the store is not made any more"
+    assert wired.cpu.pc in (CODE, CODE + 4)
 
 
 def test_devices_cannot_be_executed(wired: Lab) -> None:

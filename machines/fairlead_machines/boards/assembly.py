@@ -34,8 +34,8 @@ def open_engine(
         )
     if options.clock not in _CLOCKS:
         raise UsageError(f"there is no clock {options.clock!r}", hint='take "virtual" or "host"')
+    unicorn = Unicorn(arch, mode, model)  # before the RAM, see Unicorn.__init__
     ram = EngineRam(base, size)
-    unicorn = Unicorn(arch, mode, model)
     unicorn.map_ram(ram.base, ram.size, ram.host)
 
     def spin(count: int) -> None:

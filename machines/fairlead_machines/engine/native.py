@@ -212,6 +212,26 @@ class Registers:
         self._write(*self._args)
 
 
+_SPAN = 0x1000
+"""Bytes at the start of uc_struct that are looked at; it is about four times as large."""
+
+
+def _find_no_exit_request(before: bytes, after: bytes) -> int | None:
+    """The offset of uc_struct.no_exit_request, from two images of it around the first call.
+
+    include/uc_priv.h has `uint64_t next_pc; bool hook_insert, first_tb, no_exit_request, init_done;` and then
+    an aligned array; of these the first call sets init_done alone.
+    """
+    fresh = bytes(3) + b"\1" + bytes(4)
+    found = [
+        offset + 2
+        for offset in range(8, len(before), 8)
+        if after[offset : offset + 8] == fresh
+        and before[offset : offset + 8] == after[offset - 8 : offset] == bytes(8)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 class Unicorn:
     """One instance of the emulator."""
 
@@ -223,8 +243,28 @@ class Unicorn:
         if model is not None:
             self.check(self.lib.uc_ctl(self.handle, _CTL_CPU_MODEL, ctypes.c_int(model)), "the CPU model")
         self._keep: list[object] = []
+        # Any call makes the buffer for translated code. Made now, while the address space below the library
+        # is free, it is near enough for direct calls: each block calls into the library.
+        start = self.handle.value
+        assert start is not None
+        before = ctypes.string_at(start, _SPAN)
+        self.lib.uc_context_size(self.handle)
+        flag = _find_no_exit_request(before, ctypes.string_at(start, _SPAN))
+        self._no_exit_request = ctypes.c_uint8.from_address(start + flag) if flag is not None else None
         # Without this, the `until` address is looked up in the page tables at each exit.
         self.check(self.lib.uc_ctl(self.handle, _CTL_USE_EXITS, 1), "uc_ctl")
+
+    def set_exits_inside_blocks(self, wanted: bool) -> None:
+        """Shall translated code look for a stop after each memory access?
+
+        Unicorn does so, by a call around which every register is spilled: a quarter of the run time. Without,
+        what stops in the middle of a block (a device, a CODE hook, a store to a physical hole) takes effect at
+        its end. BLOCK and INTR hooks, page faults and loads are as precise as ever. No effect if the flag was
+        not found.
+        """
+        if self._no_exit_request is not None and self._no_exit_request.value == wanted:
+            self._no_exit_request.value = not wanted
+            self.flush_blocks()
 
     def check(self, code: int, what: str) -> None:
         """MachineError unless a call returned UC_ERR_OK."""

@@ -133,6 +133,10 @@ class Riscv64Machine(EngineMachine):
     def _on_interrupt(self, _unicorn: int, cause: int, _data: int) -> None:
         """Unicorn's INTR hook. Here pc is 4 past the instruction, whatever its length, also for fetches."""
         try:
+            if self._stop is not None:
+                # A device has ended the run in the middle of this block: the trap waits for the next one.
+                self._pc.write((self._pc.read()[0] - 4,))
+                return
             if cause == _ILLEGAL:
                 pc = self._pc.read()[0] - 4 & _MASK
                 if self._read_time(pc) or self._emulator.emulate(pc):
@@ -288,8 +292,15 @@ class Riscv64Machine(EngineMachine):
             allocate,
             self.flush_translations,
             self._executable,
-            self._hart.set_satp,
+            self._activate,
         )
+
+    def _activate(self, satp: int) -> None:
+        """Run under tables made here: they lead to RAM and devices, never to a physical hole by accident."""
+        self._hart.set_satp(satp)
+        # count= stops by an exit inside blocks, and so does what skips counter reads.
+        inside = self._counter.kind != "blocks" or self._emulator.watches_counters
+        self.unicorn.set_exits_inside_blocks(inside)
 
     def flush_translations(self) -> None:
         """Forget every virtual address."""

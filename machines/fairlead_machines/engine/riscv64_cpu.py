@@ -14,6 +14,7 @@ from fairlead_machines.engine.riscv64_registers import (
     GENERAL,
     IDS,
     MSTATUS,
+    PC,
     PRIV,
     SATP,
     SUPERVISOR_CSRS,
@@ -63,6 +64,7 @@ class Riscv64Cpu:
         self._csrs = {name: arguments.pop(name) for name in (*SUPERVISOR_CSRS, *FLOAT_CSRS)}
         self._args = arguments
         self._pc_args = arguments["pc"]
+        self._pc = Registers(unicorn, [PC])
         self._general = Registers(unicorn, [IDS[name] for name in GENERAL])
         self.satp = 0
         self.on_satp: Callable[[], None] = unicorn.flush_tlb
@@ -80,8 +82,8 @@ class Riscv64Cpu:
 
     @pc.setter
     def pc(self, value: int) -> None:
-        self._cell.value = value
-        self._write(*self._pc_args)
+        # In a batch: a single write makes Unicorn skip its own updates of pc until the run's end.
+        self._pc.write((value,))
 
     def get(self, register: str) -> int:
         arguments = self._args.get(register)
@@ -92,7 +94,7 @@ class Riscv64Cpu:
 
     def set(self, register: str, value: int) -> None:
         arguments = self._args.get(register)
-        if arguments is None:
+        if arguments is None or register == "pc":
             self._set_special(register, value)
             return
         self._cell.value = value
@@ -122,6 +124,9 @@ class Riscv64Cpu:
     def _set_special(self, register: str, value: int) -> None:
         if register == "satp":
             self.set_satp(value)
+            return
+        if register == "pc":
+            self.pc = value
             return
         arguments = self._csrs.get(register)
         if arguments is None:

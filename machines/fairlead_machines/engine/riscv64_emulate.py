@@ -111,6 +111,9 @@ class Emulator:
             self._cpu.set_satp(operand)
         elif source:
             self._cpu.set_satp(old | operand if kind == 2 else old & ~operand)
+        if self._cpu.satp != old:
+            # Tables of the guest's own may lead anywhere: a store to a physical hole must stop at once.
+            self._unicorn.set_exits_inside_blocks(True)
 
     def _set(self, rd: int, value: int) -> None:
         if rd:
@@ -132,7 +135,12 @@ class Emulator:
                     found = True
                 at = code.find(half, at + 1)
         if found:
+            self._unicorn.set_exits_inside_blocks(True)  # the hook skips its instruction
             self._unicorn.flush_blocks()
+
+    @property
+    def watches_counters(self) -> bool:
+        return bool(self._counter_sites)
 
     def _on_counter(self, _unicorn: int, pc: int, _size: int, _data: int) -> None:
         """A hook before an instruction that read a counter when its page became executable."""
