@@ -1,0 +1,55 @@
+"""The pages about a port and about machines say all there is: options, edits, boards, extensions."""
+
+from __future__ import annotations
+
+from markdown_pages import ROOT, prose, spans
+
+from fairlead.guest.edits import read_edits
+from fairlead.plugins import find_board, find_port
+from fairlead_machines.firmware.sbi.firmware import EXTENSIONS
+
+OPENSBI = ROOT / "docs" / "opensbi.md"
+MACHINES = ROOT / "docs" / "machines.md"
+
+
+def test_the_ports_options_and_their_defaults() -> None:
+    text = prose(OPENSBI)
+    for option in find_port("opensbi").options:
+        assert f"| `{option.name}` | {option.default} |" in text
+
+
+def test_the_ports_edits_file_by_file() -> None:
+    overlay = find_port("opensbi").guest.overlay
+    assert overlay is not None
+    rows = {
+        f"| `{file.path.removeprefix('src/')}` |": {edit.name for edit in file.edit}
+        for file in read_edits(overlay / "edits.toml")
+    }
+    lines = prose(OPENSBI).splitlines()
+    for start, edits in rows.items():
+        (row,) = [line for line in lines if line.startswith(start)]
+        assert {edit for edit in edits if f"`{edit}`" not in row} == set()
+    assert sum(line.startswith("| `") and ".s` |" in line for line in lines) == len(rows) - 1
+
+
+def test_every_part_of_a_board_with_its_address() -> None:
+    text = prose(MACHINES)
+    for name in ("virt", "pc"):
+        board = find_board(name)
+        assert f"### `{name}`" in text
+        for part in board.parts:
+            assert f"| {part.name} | {part.address:#x} |" in text, part
+
+
+def test_every_extension_of_the_firmware() -> None:
+    text = prose(MACHINES)
+    for extension in EXTENSIONS:
+        assert f"| {extension.name.removeprefix('Legacy ')} | {extension.id:#x} |" in text, extension.name
+
+
+def test_the_quirks_table_names_a_test_for_each() -> None:
+    section = prose(MACHINES).partition("## Unicorn's quirks")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 20
+    assert [row for row in rows if "`test_" not in row] == []
+    assert "`test_" in "".join(f"`{each}`" for each in spans(MACHINES))
