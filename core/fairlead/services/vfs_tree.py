@@ -69,8 +69,8 @@ def _text(directory: MemoryDirectory, name: bytes, text: bytes) -> None:
 
 def add_proc(
     fs: MemoryFileSystem, table: FileTable, user: User, pid: int, program: bytes, cwd: Callable[[], Directory]
-) -> None:
-    """Make /proc/self (a link to /proc/PID) with exe, cwd, root and fd."""
+) -> MemoryDirectory:
+    """Make /proc/self (a link to /proc/PID) with exe, cwd, root and fd; the directory itself."""
     me = directory_at(fs.root, b"/proc/%d" % pid)
     me.parent.mode = me.mode = stat.S_IFDIR | 0o555
     proc = me.parent
@@ -80,6 +80,7 @@ def add_proc(
     me.add(b"cwd", JumpLink(fs, lambda: path_of(cwd()) or b"(unreachable)", cwd))
     me.add(b"root", MemoryLink(fs, b"/", user.uid, user.gid))
     me.add(b"fd", DescriptorDirectory(fs, table, user.uid, user.gid, me, b"fd"))
+    return me
 
 
 def add_program(fs: MemoryFileSystem, path: bytes, data: bytes) -> None:

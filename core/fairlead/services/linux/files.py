@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import EBADF
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +20,7 @@ from fairlead.services.resolve import User, resolve
 from fairlead.services.vfs import Directory
 from fairlead.services.vfs_blocks import Quota
 from fairlead.services.vfs_memory import MemoryFile, MemoryFileSystem
+from fairlead.services.vfs_proc import StaticFile
 from fairlead.services.vfs_tree import add_proc, add_program, directory_at, standard_tree
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Files:
         if image:
             add_program(self.fs, program, image)
         self.cwd: Directory = self.fs.root
-        add_proc(self.fs, self.table, user, pid, program, lambda: self.cwd)
+        self.program = program
+        self._proc = add_proc(self.fs, self.table, user, pid, program, lambda: self.cwd)
         self._trees: list[HostTree] = []
         if mounts:
             from fairlead.services.mounts import mount_all
@@ -105,6 +107,10 @@ class Files:
             user=user,
             pid=pid,
         )
+
+    def add_proc_file(self, name: bytes, text: Callable[[], bytes]) -> None:
+        """Put a file into /proc/self whose content is made when it is opened."""
+        self._proc.add(name, StaticFile(self.fs, text))
 
     def _start(self, cwd: str) -> Directory:
         """The working directory, made in memory where nothing is mounted."""

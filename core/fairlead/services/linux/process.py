@@ -91,6 +91,7 @@ class Process:
         self.delivery = Delivery(self, self._map_trampoline(trampoline) if trampoline else 0)
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self.deliver_signal = self.delivery.deliver
+        files.add_proc_file(b"maps", self._maps)
 
     # -- what the port's hooks call ---------------------------------------------------------------------
 
@@ -188,6 +189,12 @@ class Process:
         if type(answer) is Pending:
             answer.resume = partial(self._resume, answer.resume)
         return answer
+
+    def _maps(self) -> bytes:
+        from fairlead.services.linux.procmaps import maps_text
+
+        image = self.services.program.image
+        return maps_text(self.memory.regions(), image.segments if image else (), self.files.program)
 
     def _map_trampoline(self, code: bytes) -> int:
         """Map the page that handlers return to; its address."""
