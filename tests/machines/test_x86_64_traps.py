@@ -1,7 +1,7 @@
 """What each instruction that traps leaves for the handler.
 
-The frames in FRAMES were taken on hardware (an AMD EPYC under Linux: trapno, err, rip, rsp and cr2 of the signal
-frame), but for int 0x30 and the like, whose gates Linux keeps for itself.
+The frames in FRAMES were compared with hardware's: trapno, err, rip, rsp and cr2 of the signal frame that
+Linux makes on an AMD EPYC, with CR4.OSXSAVE and FSGSBASE set as they are not here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from fairlead.trap import Trap, TrapKind
 DE, DB, BP, OF, UD, SS, GP, PF, MF = 0, 1, 3, 4, 6, 12, 13, 14, 16
 MASK = (1 << 64) - 1
 
-# Registers as each frame's code finds them; [rsp] holds WILD, rdx is null, rbx points to code, which is read-only.
+# Registers as each frame's code finds them; [rsp] holds WILD, rdx is null, rbx points to read-only code.
 REGISTERS = {"rax": WILD, "rbx": CODE, "rcx": 4, "rdx": 0, "rsp": SP, "rbp": 0, "rsi": DATA, "rdi": CODE}
 
 
 class Frame(NamedTuple):
-    """Code, vector, and the frame's error code, rip behind the start and CR2; rsp is unchanged if not given."""
+    """Code, vector, and the frame's error code, rip as offset from the start, CR2 and rsp."""
 
     name: str
     code: str

@@ -245,7 +245,7 @@ class X86Machine(EngineMachine):
         """
         if self._stepping:
             self._end_steps()
-        if self._late is None:
+        if self._late is None and self._error is None:
             self._late = self._processor.save()
             self._count_far()
             self._late_cell = self._cell.value
@@ -302,6 +302,7 @@ class X86Machine(EngineMachine):
         if self._late is not None:
             self._end_late()
         super().carry(error)
+        self._on_trap = _ignore  # of traps in the rest of the block
 
     # Between runs of the engine.
 
