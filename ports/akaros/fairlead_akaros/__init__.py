@@ -1,1 +1,1 @@
-"""The akaros port: Go on Akaros, its kernel and its second-level scheduler in Python over an x86-64 machine."""
+"""The akaros port: Go on Akaros, with kernel and second-level scheduler in Python over an x86-64 machine."""

@@ -1,4 +1,4 @@
-"""Numbers of Akaros' user-kernel interface, from the published kernel's headers (include/ros, kern/arch/x86/ros)."""
+"""Numbers of Akaros' user-kernel interface, from the published kernel's headers (include/ros)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ __all__ = [
     "BRK_START",
     "EVENT_INDIR",
     "EVENT_IPI",
-    "EVENT_NOTHROTTLE",
     "EVENT_ROUNDROBIN",
     "EVENT_SPAM_INDIR",
     "EVENT_SPAM_PUBLIC",
     "EVENT_VCORE_APPRO",
-    "EVENT_VCORE_MUST_RUN",
     "EVENT_VCORE_PRIVATE",
     "EVENT_WAKEUP",
     "EV_MBOX_BITMAP",
-    "EV_MBOX_CEQ",
     "EV_MBOX_UCQ",
     "FASTCALL_SETFSBASE",
-    "F_ADVISE",
-    "F_CHANCTL_BASE",
     "F_DUPFD",
     "F_GETFD",
     "F_GETFL",
@@ -32,43 +27,29 @@ __all__ = [
     "F_SYNC",
     "MAP_ANON",
     "MAP_FIXED",
-    "MAP_LOCKED",
-    "MAP_POPULATE",
     "MAP_PRIVATE",
     "MAP_SHARED",
     "MAX_ERRSTR_LEN",
-    "MAX_PATH_LEN",
-    "MAX_SYSCALL_NR",
     "O_ACCMODE",
     "O_APPEND",
-    "O_ASYNC",
     "O_CLOEXEC",
     "O_CREATE",
     "O_DIRECT",
     "O_DIRECTORY",
     "O_EXCL",
-    "O_EXEC",
     "O_NOATIME",
     "O_NOCTTY",
     "O_NOFOLLOW",
     "O_NONBLOCK",
     "O_PATH",
     "O_READ",
-    "O_REMCLO",
     "O_SYNC",
     "O_TRUNC",
     "O_WRITE",
-    "PF_ERROR_PRESENT",
-    "PF_ERROR_USER",
-    "PF_ERROR_WRITE",
-    "PF_VMR_BACKED",
     "PGSIZE",
     "PROT_VALID_PROTS",
     "ROS_HW_CTX",
-    "ROS_SW_CTX",
-    "SC_ABORT",
     "SC_DONE",
-    "SC_K_LOCK",
     "SC_PROGRESS",
     "SC_UEVENT",
     "T_SYSCALL",
@@ -81,8 +62,6 @@ __all__ = [
     "USTACK_NUM_PAGES",
     "UWLIM",
     "VC_CAN_RCV_MSG",
-    "VC_FPU_SAVED",
-    "VC_SCP_NOVCCTX",
     "Errno",
     "Ev",
     "Sys",
@@ -105,24 +84,13 @@ BRK_END = 0x300000000000
 SC_DONE = 1
 SC_PROGRESS = 2
 SC_UEVENT = 4
-SC_K_LOCK = 8
-SC_ABORT = 16
 T_SYSCALL = 48
 FASTCALL_SETFSBASE = 0xF0F0000000000001
-MAX_SYSCALL_NR = 200
 MAX_ERRSTR_LEN = 128
-MAX_PATH_LEN = 256
 
 # ros/arch/trapframe.h, ros/procdata.h
 ROS_HW_CTX = 1
-ROS_SW_CTX = 2
 VC_CAN_RCV_MSG = 4
-VC_FPU_SAVED = 0x1000
-VC_SCP_NOVCCTX = 16
-PF_VMR_BACKED = 0x80000000
-PF_ERROR_PRESENT = 1
-PF_ERROR_WRITE = 2
-PF_ERROR_USER = 4
 
 # ros/bits/event.h, ros/event.h
 EVENT_IPI = 1
@@ -130,29 +98,23 @@ EVENT_SPAM_PUBLIC = 2
 EVENT_INDIR = 4
 EVENT_VCORE_PRIVATE = 8
 EVENT_SPAM_INDIR = 16
-EVENT_VCORE_MUST_RUN = 32
-EVENT_NOTHROTTLE = 64
 EVENT_ROUNDROBIN = 128
 EVENT_VCORE_APPRO = 256
 EVENT_WAKEUP = 512
 EV_MBOX_UCQ = 1
 EV_MBOX_BITMAP = 2
-EV_MBOX_CEQ = 3
 
 # ros/mman.h
 MAP_SHARED = 1
 MAP_PRIVATE = 2
 MAP_FIXED = 16
 MAP_ANON = 32
-MAP_LOCKED = 8192
-MAP_POPULATE = 32768
 PROT_VALID_PROTS = 7
 
 # ros/fs.h, ros/fcntl.h
 AT_FDCWD = -100
 O_READ = 1
 O_WRITE = 2
-O_EXEC = 4
 O_ACCMODE = 7
 O_CREATE = 64
 O_EXCL = 128
@@ -161,22 +123,18 @@ O_TRUNC = 512
 O_APPEND = 1024
 O_NONBLOCK = 2048
 O_SYNC = 4096
-O_ASYNC = 8192
 O_DIRECT = 16384
 O_PATH = 32768
 O_DIRECTORY = 65536
 O_NOFOLLOW = 131072
 O_NOATIME = 262144
 O_CLOEXEC = 524288
-O_REMCLO = 1048576
 F_DUPFD = 0
 F_GETFD = 1
 F_SETFD = 2
 F_GETFL = 3
 F_SETFL = 4
 F_SYNC = 101
-F_ADVISE = 102
-F_CHANCTL_BASE = 1000
 
 
 class Sys(enum.IntEnum):

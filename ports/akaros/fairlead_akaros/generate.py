@@ -83,7 +83,7 @@ def _wrapper(prototype: str, linux: int, *, raw: bool) -> str:
     match = _PROTOTYPE.fullmatch(prototype)
     if match is None:
         raise ValueError(f"calls.toml: not a prototype: {prototype}")
-    name, given, results = match.groups()
+    _name, given, results = match.groups()
     lines = [f"func {prototype} {{\n"]
     words: list[str] = []
     for count, (parameter, kind) in enumerate(_parameters(given)):
@@ -139,7 +139,7 @@ def _tables(table: Table) -> str:
     ]
     return "".join(
         [
-            '"""Made from calls.toml by fairlead_akaros.generate: what the second usys table holds, in its order."""\n\n',
+            '"""Made from calls.toml by fairlead_akaros.generate: what the second usys table holds."""\n\n',
             "from __future__ import annotations\n\nfrom fairlead_akaros import abi, layouts\n\n",
             '__all__ = ["CONSTANTS", "FUNCTIONS"]\n\n',
             _tuple("FUNCTIONS", functions),

@@ -1,4 +1,4 @@
-"""Structures of Akaros' user-kernel interface, laid out by the rules of C on LP64 (System V AMD64 ABI, 3.1.2)."""
+"""Structures of Akaros' user-kernel interface, laid out by the rules of C (System V AMD64 ABI, 3.1.2)."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from fairlead_akaros import abi
 from fairlead_akaros.layouts import LAYOUTS
 

@@ -1,1 +1,1 @@
-"""Akaros' kernel: one process, its system calls, events and alarms, with nothing of the second-level scheduler."""
+"""Akaros' kernel: one process, its system calls and events, and nothing of the second-level scheduler."""

@@ -64,7 +64,7 @@ class Boundary:
         self._out = cpu.batch(("rax",))
         self._batch = cpu.batch(("rax", "rdi", "rsi", "rip"))
         self._rest: dict[int, tuple[int, int]] = {}
-        """Batches that are not through: the structure that is next, to the first one and how many there are."""
+        """Batches that are not through: the structure that is next, to the first and how many there are."""
         self._place: dict[int, int] = {}
         """Where the instruction is that handed a batch over, by the structure that is being served."""
         self.on_done: Callable[[int, int], None] = lambda address, flags: None

@@ -16,7 +16,7 @@ __all__ = ["REFUSALS", "Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One reason; `text` has the kernel's own printf conversions, `source` is its file under kern/ and line."""
+    """One reason; `text` has the kernel's printf conversions, `source` is its file under kern/ and line."""
 
     errno: Errno
     text: str

@@ -168,7 +168,7 @@ class Events:
             yield Message(*values)
 
     def take_vcore(self, vcore: int) -> Iterator[Message]:
-        """Take all that came for a vcore: its private mailbox, then its public one, then the queues they name."""
+        """Take all that came for a vcore: its private mailbox, its public one, and the queues they name."""
         base = vcpd(vcore)
         self._memory.write(base + PREEMPT_DATA["notif_pending"], b"\0")
         for where in ("ev_mbox_private", "ev_mbox_public"):

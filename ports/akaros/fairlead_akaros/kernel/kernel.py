@@ -10,7 +10,7 @@ from fairlead.services.addressspace import AddressSpace
 from fairlead.services.linux.process import Process
 from fairlead.syscall import Pending, Result, Syscall
 from fairlead_akaros.abi import Errno, Sys
-from fairlead_akaros.kernel import files, memory, processes
+from fairlead_akaros.kernel import files, memory, paths, processes
 from fairlead_akaros.kernel.convention import STARTED, Boundary
 from fairlead_akaros.kernel.events import Events
 from fairlead_akaros.kernel.kthread import Kthreads
@@ -51,7 +51,7 @@ class Kernel:
         self.current_vcore: Callable[[], int] = lambda: 0
         self._handlers: dict[int, tuple[Handler, int]] = {
             number: (handler, handler.__code__.co_argcount - 1)
-            for module in (files, memory, processes)
+            for module in (files, memory, paths, processes)
             for number, handler in module.HANDLERS.items()
         }
 

@@ -67,7 +67,7 @@ def _walk_words(kernel: Kernel, errno: int, path: bytes, base: Directory) -> Gue
 def descriptor_words(
     kernel: Kernel, errno: int, fd: int, wanted: int, reasons: dict[int, str]
 ) -> GuestRefusal:
-    """The refusal for a call that failed on a descriptor; `wanted` is the access it needs (O_READ, O_WRITE)."""
+    """The refusal for a call that failed on a descriptor; `wanted` is the access it needs."""
     if errno == Errno.EBADF:
         table = kernel.process.files.table
         if fd in table and wanted:

@@ -36,7 +36,7 @@ class Alarms:
         self._set: dict[int, Callable[[], None]] = {}
 
     def abort_syscall_at_abs_unix(self, deadline: int) -> int:
-        """Abort what the current uthread will be blocked in at `deadline`, µs since 1970; the waiter's address."""
+        """Abort what the current uthread will be blocked in at `deadline`, µs since 1970; the waiter."""
         clock = self._services.machine.clock
         time = max(deadline * _MICROSECOND - clock.epoch, 0)
         waiter = self._heap.malloc(_WAITER.size)

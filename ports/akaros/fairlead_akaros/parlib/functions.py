@@ -84,7 +84,7 @@ class Functions:
         return answer
 
     def _uninterrupted(self, pending: Pending) -> Pending:
-        """On Akaros a signal for a uthread that waits is for when it runs again, however often that is put off."""
+        """On Akaros a signal for a uthread that waits is for when it runs again."""
         pending.interruptible = False
         resume = pending.resume
 

@@ -1,4 +1,4 @@
-"""POSIX signals as parlib has them (user/parlib/signal.c): of the process in vcore context, of a uthread on it.
+"""POSIX signals as parlib has them (user/parlib/signal.c): the process' in vcore context, a uthread's on it.
 
 The interrupted registers, their floating-point state and the siginfo go below the interrupted stack pointer,
 even where the uthread has a signal stack for its handlers. While one runs no other is started.

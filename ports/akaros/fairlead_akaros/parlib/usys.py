@@ -52,9 +52,8 @@ class UsysTables:
             else:
                 self._fill_extended(address)
         except GuestFault as fault:
-            raise _wrong(
-                f"its table at {address:#x} cannot be {'written' if fault.write else 'read'} at {fault.address:#x}"
-            ) from None
+            what = "written" if fault.write else "read"
+            raise _wrong(f"its table at {address:#x} cannot be {what} at {fault.address:#x}") from None
         cpu.pc = pc + len(_CALL_RAX)
         return True
 
@@ -76,11 +75,10 @@ class UsysTables:
         if magic != MAGIC:
             raise _wrong(f"its second table at {address:#x} begins with {magic:#x}, not the magic {MAGIC:#x}")
         theirs = (version, functions, constants)
-        if theirs != (VERSION, len(FUNCTIONS), len(CONSTANTS)):
-            raise _wrong(
-                "its second table is of version {} with {} functions and {} constants".format(*theirs)
-                + f", the port's of version {VERSION} with {len(FUNCTIONS)} functions and {len(CONSTANTS)} constants"
-            )
+        ours = (VERSION, len(FUNCTIONS), len(CONSTANTS))
+        if theirs != ours:
+            sides = ("version {} with {} functions and {} constants".format(*each) for each in (theirs, ours))
+            raise _wrong("its second table is of {}, the port's of {}".format(*sides))
         words = [*(self._functions[name] for name in FUNCTIONS), *self._constants]
         at = address + _HEADER.size
         memory.write(at, b"".join(word.to_bytes(8, "little") for word in words))
