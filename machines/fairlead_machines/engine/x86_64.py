@@ -111,6 +111,8 @@ class X86Machine(EngineMachine):
         self._timer_pending = False
         ram.on_code_written(self._drop_code)
         unicorn.add_hook(HOOK_INTR, INTR_HOOK(self._on_interrupt))
+        # There is no device to stop at an access; count= stops by an exit inside a block.
+        unicorn.set_exits_inside_blocks(counter.kind != "blocks")
 
     @property
     def time_source(self) -> Callable[[], int] | None:
