@@ -29,6 +29,7 @@ from fairlead_machines.engine.native import (
 )
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.riscv64_badaddr import FaultAddress
+from fairlead_machines.engine.riscv64_counters import CounterReads
 from fairlead_machines.engine.riscv64_cpu import MACHINE, SUPERVISOR, Riscv64Cpu
 from fairlead_machines.engine.riscv64_decode import access, is_store
 from fairlead_machines.engine.riscv64_emulate import TICK, Emulator
@@ -101,7 +102,8 @@ class Riscv64Machine(EngineMachine):
         self.foreign: Container[int] = ()
         """SBI extensions that a port serves, by a7."""
         self._view = GuestView(ram, cpu)
-        self._emulator = Emulator(unicorn, cpu, clock, self._view, self.carry)
+        self._emulator = Emulator(unicorn, cpu, clock, self._view)
+        self._counter_reads = CounterReads(unicorn, clock, self._view, self.carry)
         self._read_time = self._emulator.read_time
         self._pc = Registers(unicorn, [PC])
         self._frame = Registers(unicorn, [PC, IDS["a7"], PRIV, IDS["stvec"]]).read
@@ -211,6 +213,8 @@ class Riscv64Machine(EngineMachine):
     @property
     def _start_address(self) -> int:
         self._ran = True
+        if self._counter_reads.unseen:
+            self._counter_reads.look()
         return self._hart.pc
 
     def _fault(self, code: int) -> Stop | None:
@@ -299,7 +303,7 @@ class Riscv64Machine(EngineMachine):
         """Run under tables made here: they lead to RAM and devices, never to a physical hole by accident."""
         self._hart.set_satp(satp)
         # count= stops by an exit inside blocks, and so does what skips counter reads.
-        inside = self._counter.kind != "blocks" or self._emulator.watches_counters
+        inside = self._counter.kind != "blocks" or bool(self._counter_reads.sites)
         self.unicorn.set_exits_inside_blocks(inside)
 
     def flush_translations(self) -> None:
@@ -309,13 +313,16 @@ class Riscv64Machine(EngineMachine):
 
     def _executable(self, virtual: int, physical: int, size: int) -> None:
         """Pages have become executable."""
-        self._drop_code(physical, size)
         start = physical - self.ram.base
         if 0 <= start < self.ram.size:
-            self._emulator.watch_counters(virtual, start, size)
+            self._counter_reads.mapped(virtual, start, size)
+        self._drop_code(physical, size)
 
     def _drop_code(self, address: int, size: int) -> None:
         self._emulator.forget()
+        self._counter_reads.written(address - self.ram.base, size)
+        if self._running and self._counter_reads.unseen:
+            self._counter_reads.look()
         if not self._ran:
             return
         if size > _FEW_PAGES * PAGE_SIZE:

@@ -1,8 +1,7 @@
-"""Instructions that Unicorn cannot execute as a board needs them: time, counters, satp and sfence.vma.
+"""Instructions that Unicorn cannot execute as a board needs them: time, satp and sfence.vma.
 
-rdtime is an illegal instruction to Unicorn. cycle and instret return the host's time-stamp counter, so every
-such read in a page that becomes executable gets a hook on its address. satp and sfence.vma trap because
-mstatus.TVM is set: Unicorn keeps old translations after a write to satp, and here those are flushed.
+rdtime is an illegal instruction to Unicorn. satp and sfence.vma trap because mstatus.TVM is set: Unicorn
+keeps old translations after a write to satp, and here those are flushed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 from fairlead.machine import PAGE_SIZE
 from fairlead_machines.engine.clock import EngineClock
-from fairlead_machines.engine.native import CODE_HOOK, HOOK_CODE, Unicorn
+from fairlead_machines.engine.native import Unicorn
 from fairlead_machines.engine.riscv64_cpu import SUPERVISOR, Riscv64Cpu
 from fairlead_machines.engine.riscv64_decode import csr_access
 from fairlead_machines.engine.riscv64_memory import GuestView
@@ -24,13 +23,10 @@ TIMEBASE = 10_000_000
 """timebase-frequency in Hz, of the time CSR and the timer, as on QEMU's virt board."""
 TICK = 1_000_000_000 // TIMEBASE
 TIME_COST = 20
-"""Guest nanoseconds that a read of time, cycle or instret takes."""
+"""Guest nanoseconds that a time read takes."""
 
 _SFENCE_VMA, _SFENCE_VMA_MASK = 0x12000073, 0xFE007FFF
-_SATP, _CYCLE, _TIME, _INSTRET = 0x180, 0xC00, 0xC01, 0xC02
-# The upper halves of `csrrs rd, cycle, x0` and `csrrs rd, instret, x0`, as they stand in memory.
-_COUNTER_HALVES = (b"\x00\xc0", b"\x20\xc0")
-_CSRRS_X0 = 0x2073
+_SATP, _TIME = 0x180, 0xC01
 
 
 class Emulator:
@@ -42,7 +38,6 @@ class Emulator:
         cpu: Riscv64Cpu,
         clock: EngineClock,
         view: GuestView,
-        carry: Callable[[BaseException], None],
     ) -> None:
         self.time_source: Callable[[], int] | None = None
         self._unicorn = unicorn
@@ -51,14 +46,11 @@ class Emulator:
         self._ram = view.ram
         self._now = clock.now
         self._charge = clock.charge
-        self._carry = carry
         self._write = unicorn.lib.uc_reg_write
         self._cell = ctypes.c_uint64()
         pointer = ctypes.byref(self._cell)
         self._targets = tuple((unicorn.handle, ctypes.c_int(X + n), pointer) for n in range(32))
         self._time_reads: dict[int, tuple[int, int, int, bytes]] = {}
-        self._counter_hook = CODE_HOOK(self._on_counter)
-        self._counter_sites: set[int] = set()
 
     def read_time(self, pc: int) -> bool:
         """Serve a time read met before at pc, if its code is still the same; the hot path."""
@@ -119,38 +111,3 @@ class Emulator:
         if rd:
             self._cell.value = value
             self._write(*self._targets[rd])
-
-    def watch_counters(self, virtual: int, start: int, size: int) -> None:
-        """Take over reads of cycle and instret in code that stands at ram[start] and runs at `virtual`."""
-        code = bytes(self._ram[start : start + size])
-        found = False
-        for half in _COUNTER_HALVES:
-            at = code.find(half)
-            while at >= 0:
-                low = int.from_bytes(code[at - 2 : at], "little")
-                if at % 2 == 0 and low & 0xF07F == _CSRRS_X0 and virtual + at - 2 not in self._counter_sites:
-                    site = virtual + at - 2
-                    self._counter_sites.add(site)
-                    self._unicorn.add_hook(HOOK_CODE, self._counter_hook, begin=site, end=site)
-                    found = True
-                at = code.find(half, at + 1)
-        if found:
-            self._unicorn.set_exits_inside_blocks(True)  # the hook skips its instruction
-            self._unicorn.flush_blocks()
-
-    @property
-    def watches_counters(self) -> bool:
-        return bool(self._counter_sites)
-
-    def _on_counter(self, _unicorn: int, pc: int, _size: int, _data: int) -> None:
-        """A hook before an instruction that read a counter when its page became executable."""
-        try:
-            word = self._view.instruction(pc)
-            found = csr_access(word)
-            if found is None or found[0] not in (_CYCLE, _INSTRET) or word & 0xFF07F != _CSRRS_X0:
-                return
-            self._charge(TIME_COST)
-            self._set(found[2], self._now())
-            self._cpu.pc = pc + 4
-        except BaseException as error:
-            self._carry(error)
