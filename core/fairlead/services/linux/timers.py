@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from errno import EAGAIN, EINVAL
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.linux.siginfo import SI_KERNEL, SI_TIMER
 from fairlead.services.linux.structures import KTIME_MAX, i32
-from fairlead.services.signals import NSIG
+from fairlead.services.signals import NSIG, bit
 from fairlead.services.timers import IntervalTimer
 from fairlead.signal import Sig, Signal
 from fairlead.thread import Thread, ThreadState
@@ -34,23 +35,26 @@ _SIGNALS = dict(ITIMERS)
 SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, SIGEV_THREAD_ID = 0, 1, 2, 4
 _SIGEVENT = Struct("<QiiQ 40x")
 _MAX_TIMERS = 1024
+_STILL = frozenset({ThreadState.WAITING, ThreadState.ENDED})
 
 
 class CpuTimer(IntervalTimer):
-    """A timer on processor time, by sampling: it goes off only if what it watches runs at that moment.
+    """A timer on processor time, by sampling: it goes off only if what it watches ran until that moment.
 
-    While all that it watches waits it lies dormant, so that it keeps no idle machine busy.
+    A thread that was preempted just now counts, or slices as long as the period would hide it. While all
+    that it watches waits it lies dormant, so that it keeps no idle machine busy.
     """
 
     def __init__(
         self,
         process: Process,
         expire: Callable[[int], None],
-        watched: Callable[[], Thread | None],
+        runs: Callable[[], bool | None],
     ) -> None:
+        """`runs` says of what is watched: it ran until now (True), it could but did not, it waits (None)."""
         services = process.services
         super().__init__(services.machine.clock.now, services.call_at, expire)
-        self._watched = watched
+        self._runs = runs
         self._dormant = process.timers.dormant
         self._period = 0
 
@@ -70,14 +74,14 @@ class CpuTimer(IntervalTimer):
         self._arm(self._now() + self._period)
 
     def _fire(self) -> None:
-        thread = self._watched()
-        if thread is not None and thread.state is ThreadState.RUNNING:
+        runs = self._runs()
+        if runs:
             super()._fire()
-        elif thread is not None and thread.state is ThreadState.READY:
-            self._arm(self._now() + self._period)
-        else:
+        elif runs is None:
             self._cancel = None
             self._dormant[self] = None
+        else:
+            self._arm(self._now() + self._period)
 
 
 class PosixTimer:
@@ -143,7 +147,10 @@ class Timers:
             def expire(count: int) -> None:
                 self._services.post_process_signal(signal)
 
-            timer = self._new(expire, self._running if which else None)
+            def expire_running(count: int) -> None:
+                self._post_to_running(signal)
+
+            timer = self._new(expire_running, self._process_runs) if which else self._new(expire, None)
             self._interval_timers[which] = timer
         return timer
 
@@ -179,13 +186,12 @@ class Timers:
             else:
                 self._services.post_signal(thread, signal)
 
-        current = self._services.current
-        watched = None
+        runs = None
         if clock == CLOCK_PROCESS_CPUTIME_ID:
-            watched = self._running
+            runs = self._process_runs
         elif clock == CLOCK_THREAD_CPUTIME_ID:
-            watched = lambda: current  # noqa: E731
-        posix = PosixTimer(self._new(expire, watched), clock)
+            runs = partial(self._thread_runs, self._services.current)
+        posix = PosixTimer(self._new(expire, runs), clock)
         self._posix_timers[identifier] = posix
         while self._next in self._posix_timers:
             self._next = (self._next + 1) & 0x7FFF_FFFF
@@ -195,12 +201,19 @@ class Timers:
         self.posix_timer(identifier).disarm()
         del self._posix_timers[identifier]
 
-    def _new(
-        self, expire: Callable[[int], None], watched: Callable[[], Thread | None] | None
-    ) -> IntervalTimer:
-        if watched is None:
+    def _post_to_running(self, signal: Signal) -> None:
+        """Signal a thread that runs, as the kernel's tick does, so that none is woken by being profiled."""
+        blocks = bit(signal.number)
+        for thread in (self._services.current, *self._services.threads()):
+            if thread.state not in _STILL and not thread.signals.blocked & blocks:
+                self._services.post_signal(thread, signal)
+                return
+        self._services.post_process_signal(signal)
+
+    def _new(self, expire: Callable[[int], None], runs: Callable[[], bool | None] | None) -> IntervalTimer:
+        if runs is None:
             return IntervalTimer(self.now, self._services.call_at, expire)
-        return CpuTimer(self._process, expire, watched)
+        return CpuTimer(self._process, expire, runs)
 
     def _target(self, notify: int, target: int) -> Thread | None:
         """The thread that a sigevent names; None for the process."""
@@ -214,10 +227,9 @@ class Timers:
             raise GuestRefusal(EINVAL)
         return thread
 
-    def _running(self) -> Thread | None:
-        """The thread that runs, else one that could, else none."""
-        current = self._services.current
-        if current.state is ThreadState.RUNNING:
-            return current
-        threads = self._services.threads()
-        return next((thread for thread in threads if thread.state is ThreadState.READY), None)
+    def _process_runs(self) -> bool | None:
+        """With one processor: some thread ran unless all wait."""
+        return any(thread.state not in _STILL for thread in self._services.threads()) or None
+
+    def _thread_runs(self, thread: Thread) -> bool | None:
+        return None if thread.state in _STILL else thread is self._services.current

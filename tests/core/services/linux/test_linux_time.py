@@ -161,10 +161,28 @@ def test_a_processor_timer_counts_only_while_its_thread_runs(desk: Any) -> None:
     desk.pass_time(10 * MS)
     assert [signal.number for signal in desk.signals(me)] == [SIGPROF]
     me.signals.pending.clear()
-    me.state = ThreadState.READY
+    other = desk.thread()
+    me.state = ThreadState.READY  # preempted just now: it ran until this moment
+    desk.pass_time(10 * MS)
+    assert [signal.number for signal in desk.signals(me)] == [SIGPROF]
+    me.signals.pending.clear()
+    desk.be(other)
     desk.pass_time(50 * MS)
     assert not desk.signals(me)
     assert desk.system.scheduler.next_time() is not None
+
+
+def test_a_processor_timer_of_the_process_counts_any_thread(desk: Any) -> None:
+    handle(desk, SIGPROF)
+    desk.value("setitimer", 2, put(desk, desk.room, 0, 10_000, 0, 10_000), 0)
+    other = desk.thread()
+    desk.wait("futex", desk.room + 64, 0, 0, 0)
+    desk.pass_time(10 * MS)
+    assert [signal.number for signal in desk.signals(other)] == [SIGPROF]
+    desk.be(other)
+    desk.wait("futex", desk.room + 64, 0, 0, 0)
+    desk.pass_time(20 * MS)
+    assert desk.system.scheduler.next_time() is None
 
 
 def test_a_processor_timer_keeps_no_idle_machine_busy(desk: Any) -> None:
