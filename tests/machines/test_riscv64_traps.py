@@ -293,3 +293,13 @@ def test_a_trap_while_nothing_runs_is_not_possible(make_lab: Callable[..., Lab])
     assert lab.cpu.pc == CODE + 4
     assert lab.run() is Stop.WAIT
     assert lab.traps == []
+
+
+def test_endless_faults_end_with_the_deadline(counted_lab: Lab) -> None:
+    """A fetch fault comes before any instruction, so no counter counts it."""
+    lab = counted_lab
+    for vector in (0, NOWHERE):
+        lab.cpu.set("stvec", vector)
+        lab.cpu.pc = NOWHERE
+        assert lab.run(100_000, leave=False) is Stop.DEADLINE
+    assert 900 < len(lab.traps) <= 1001
