@@ -32,8 +32,9 @@ _BILLION = 1_000_000_000
 def _found(process: Process, dirfd: int, path: int, flags: int) -> Stat:
     """Attributes of what a path leads to, or of the descriptor itself where "" may mean that."""
     files = process.files
-    where = path_at(process, path) if path or not flags & AT_EMPTY_PATH else b""
-    if not where and flags & AT_EMPTY_PATH:
+    empty = bool(flags & AT_EMPTY_PATH)
+    where = path_at(process, path, empty=empty) if path or not empty else b""
+    if not where:
         return files.cwd.stat() if i32(dirfd) == AT_FDCWD else files.table.get(i32(dirfd)).stat()
     base = files.base_for(i32(dirfd), where)
     return files.names.find(base, where, follow=not flags & AT_SYMLINK_NOFOLLOW).stat()

@@ -53,16 +53,19 @@ _KNOWN_OPEN_FLAGS = 0o37777703
 _RESOLVE = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT
 
 
-def path_at(process: Process, address: int) -> bytes:
-    """The path at an address (NUL-terminated, below PATH_MAX)."""
-    return process.memory.read_cstring(address, PATH_MAX)
+def path_at(process: Process, address: int, *, empty: bool = False) -> bytes:
+    """The path at an address (NUL-terminated, below PATH_MAX); none at all is ENOENT unless `empty`."""
+    path = process.memory.read_cstring(address, PATH_MAX)
+    if not path and not empty:
+        raise GuestRefusal(ENOENT)
+    return path
 
 
 def node_at(process: Process, dirfd: int, address: int, *, follow: bool, empty: bool = False) -> Node:
     """What an *at call's descriptor and path lead to; `empty` lets "" mean the descriptor itself."""
     files = process.files
-    path = path_at(process, address)
-    if not path and empty:
+    path = path_at(process, address, empty=empty)
+    if not path:
         return _node_of(files, i32(dirfd))
     base = files.base_for(i32(dirfd), path)
     return files.names.find(base, path, follow=follow)
