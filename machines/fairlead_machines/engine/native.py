@@ -1,22 +1,17 @@
-"""The Unicorn C library, called through ctypes without its Python binding.
+"""Unicorn's C interface, called raw through ctypes.
 
-The binding imports the register tables of ten architectures and the inspect module before the first
-instruction runs (about 25 ms of CPU against 4 ms for the bare library), and wraps each callback and register
-access in Python. Here the library is loaded from the installed package's folder and called raw. The GIL is
-kept while the guest runs: callbacks are then cheaper, and a quantum is at most about 10 ms.
+The GIL is kept while the guest runs: callbacks are then cheaper, and a quantum is at most about 10 ms.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib.util
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from struct import Struct
 from typing import Any
 
 from fairlead.errors import MachineError
+from fairlead_machines.engine.library import library
 
 __all__ = [
     "ARCH_RISCV",
@@ -45,14 +40,9 @@ __all__ = [
     "MODE_RISCV64",
     "PORT_IN_HOOK",
     "PORT_OUT_HOOK",
-    "VERSION",
     "Registers",
     "Unicorn",
-    "library",
 ]
-
-VERSION = (2, 1, 4)
-"""The one supported release: earlier ones lack PRIV or keep stores slow, later ones are not measured."""
 
 # unicorn/unicorn.h
 ARCH_X86 = 4
@@ -111,71 +101,6 @@ MMIO_READ = ctypes.PYFUNCTYPE(
 MMIO_WRITE = ctypes.PYFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
 )
-
-_SIGNATURES: dict[str, tuple[Any, ...]] = {
-    "uc_open": (ctypes.c_int, ctypes.c_int, ctypes.c_void_p),
-    "uc_close": (ctypes.c_void_p,),
-    "uc_mem_map_ptr": (
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_uint64,
-        ctypes.c_uint32,
-        ctypes.c_void_p,
-    ),
-    "uc_mmio_map": (
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_uint64,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-    ),
-    "uc_emu_start": (
-        ctypes.c_void_p,
-        ctypes.c_uint64,
-        ctypes.c_uint64,
-        ctypes.c_uint64,
-        ctypes.c_size_t,
-    ),
-    "uc_emu_stop": (ctypes.c_void_p,),
-    "uc_context_alloc": (ctypes.c_void_p, ctypes.c_void_p),
-    "uc_context_save": (ctypes.c_void_p, ctypes.c_void_p),
-    "uc_context_restore": (ctypes.c_void_p, ctypes.c_void_p),
-    "uc_context_free": (ctypes.c_void_p,),
-    "uc_context_size": (ctypes.c_void_p,),
-}
-_RETURNS: dict[str, Any] = {"uc_context_size": ctypes.c_size_t}
-
-
-@functools.cache
-def library() -> ctypes.PyDLL:
-    """The loaded library; MachineError if the package is missing, broken or of another release."""
-    spec = importlib.util.find_spec("unicorn")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    hint = f"install unicorn {'.'.join(map(str, VERSION))} (python -m pip install --force-reinstall fairlead)"
-    for folder in folders:
-        for name in ("libunicorn.so.2", "libunicorn.2.dylib"):
-            path = Path(folder, "lib", name)
-            if path.exists():
-                return _load(path, hint)
-    raise MachineError("the package unicorn is not installed, or holds no library for this host", hint=hint)
-
-
-def _load(path: Path, hint: str) -> ctypes.PyDLL:
-    try:
-        loaded = ctypes.PyDLL(str(path))
-    except OSError as error:
-        raise MachineError(f"{path} cannot be loaded: {error}", hint=hint) from None
-    number = loaded.uc_version(None, None)
-    found = (number >> 24 & 0xFF, number >> 16 & 0xFF, number >> 8 & 0xFF)
-    if found != VERSION:
-        raise MachineError(f"{path} is unicorn {'.'.join(map(str, found))}", hint=hint)
-    for name, arguments in _SIGNATURES.items():
-        function = getattr(loaded, name)
-        function.argtypes = arguments
-        function.restype = _RETURNS.get(name, ctypes.c_int)
-    return loaded
 
 
 class Registers:
@@ -258,9 +183,9 @@ class Unicorn:
         """Shall translated code look for a stop after each memory access?
 
         Unicorn does so, by a call around which every register is spilled: a quarter of the run time. Without,
-        what stops in the middle of a block (a device, a CODE hook, a store to a physical hole) takes effect at
-        its end. BLOCK and INTR hooks, page faults and loads are as precise as ever. No effect if the flag was
-        not found.
+        what stops in the middle of a block (a device, a CODE hook, a store to a physical hole) takes effect
+        at its end. BLOCK and INTR hooks, page faults and loads are as precise as ever. No effect if the flag
+        was not found.
         """
         if self._no_exit_request is not None and self._no_exit_request.value == wanted:
             self._no_exit_request.value = not wanted

@@ -29,14 +29,14 @@ from fairlead_machines.engine.native import (
 )
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.riscv64_badaddr import FaultAddress
+from fairlead_machines.engine.riscv64_code import Translations
 from fairlead_machines.engine.riscv64_counters import CounterReads
-from fairlead_machines.engine.riscv64_cpu import MACHINE, SUPERVISOR, Riscv64Cpu
+from fairlead_machines.engine.riscv64_cpu import SUPERVISOR, Riscv64Cpu
 from fairlead_machines.engine.riscv64_decode import access, is_store
 from fairlead_machines.engine.riscv64_emulate import TICK, Emulator
 from fairlead_machines.engine.riscv64_interrupts import TIMER, Interrupts
 from fairlead_machines.engine.riscv64_memory import GuestView
 from fairlead_machines.engine.riscv64_registers import IDS, PC, PRIV
-from fairlead_machines.engine.sv39 import Sv39
 from fairlead_machines.engine.wakeup import Wakeup
 
 __all__ = ["TRAP_COST", "FirmwareCall", "Riscv64Machine"]
@@ -75,7 +75,6 @@ _HOLES = {
 _SIE, _SPIE, _SPP = 1 << 1, 1 << 5, 1 << 8
 _SBI_ERR_NOT_SUPPORTED = -2
 _MASK = (1 << 64) - 1
-_FEW_PAGES = 16
 
 
 class Riscv64Machine(EngineMachine):
@@ -103,7 +102,15 @@ class Riscv64Machine(EngineMachine):
         """SBI extensions that a port serves, by a7."""
         self._view = GuestView(ram, cpu)
         self._emulator = Emulator(unicorn, cpu, clock, self._view)
-        self._counter_reads = CounterReads(unicorn, clock, self._view, self.carry)
+        self._translations = Translations(
+            unicorn,
+            ram,
+            cpu,
+            counter,
+            self._view,
+            self._emulator,
+            CounterReads(unicorn, clock, self._view, self.carry),
+        )
         self._read_time = self._emulator.read_time
         self._pc = Registers(unicorn, [PC])
         self._frame = Registers(unicorn, [PC, IDS["a7"], PRIV, IDS["stvec"]]).read
@@ -117,9 +124,6 @@ class Riscv64Machine(EngineMachine):
         self._charge = clock.charge
         self.interrupts = Interrupts(cpu, self.end_slice)
         self._exit: int | None = None
-        self._ran = False
-        cpu.on_satp = self.flush_translations
-        ram.on_code_written(self._drop_code)
         unicorn.add_hook(HOOK_INTR, INTR_HOOK(self._on_interrupt))
 
     @property
@@ -184,7 +188,9 @@ class Riscv64Machine(EngineMachine):
                     return
             elif cause in (_LOAD_MISALIGNED, _LOAD_PAGE) and is_store(self._view.instruction(pc)):
                 cause += 2  # Unicorn takes AMO and SC for loads
-        if not self._report(cause, pc, address, privilege, vector):
+        if self._report(cause, pc, address, privilege, vector):
+            self.heed_deadline()
+        else:
             self.leave(Stop.HANDLER)
 
     def _report(self, cause: int, pc: int, address: int, privilege: int, vector: int) -> bool:
@@ -212,9 +218,7 @@ class Riscv64Machine(EngineMachine):
 
     @property
     def _start_address(self) -> int:
-        self._ran = True
-        if self._counter_reads.unseen:
-            self._counter_reads.look()
+        self._translations.before_run()
         return self._hart.pc
 
     def _fault(self, code: int) -> Stop | None:
@@ -287,56 +291,12 @@ class Riscv64Machine(EngineMachine):
         self.interrupts.deliver()
         return False
 
-    # What changes under translated code and addresses.
-
     def new_mmu(self, allocate: Callable[[int], int]) -> Mmu:
-        return Sv39(
-            self._view.words,
-            self.ram.base,
-            allocate,
-            self.flush_translations,
-            self._executable,
-            self._activate,
-        )
-
-    def _activate(self, satp: int) -> None:
-        """Run under tables made here: they lead to RAM and devices, never to a physical hole by accident."""
-        self._hart.set_satp(satp)
-        # count= stops by an exit inside blocks, and so does what skips counter reads.
-        inside = self._counter.kind != "blocks" or bool(self._counter_reads.sites)
-        self.unicorn.set_exits_inside_blocks(inside)
+        return self._translations.new_tables(allocate)
 
     def flush_translations(self) -> None:
-        """Forget every virtual address."""
-        self._emulator.forget()
-        self.unicorn.flush_tlb()
-
-    def _executable(self, virtual: int, physical: int, size: int) -> None:
-        """Pages have become executable."""
-        start = physical - self.ram.base
-        if 0 <= start < self.ram.size:
-            self._counter_reads.mapped(virtual, start, size)
-        self._drop_code(physical, size)
-
-    def _drop_code(self, address: int, size: int) -> None:
-        self._emulator.forget()
-        self._counter_reads.written(address - self.ram.base, size)
-        if self._running and self._counter_reads.unseen:
-            self._counter_reads.look()
-        if not self._ran:
-            return
-        if size > _FEW_PAGES * PAGE_SIZE:
-            self.unicorn.flush_blocks()
-            return
-        # Blocks are named by the addresses of the current mode; in M-mode those are physical.
-        privilege = self._hart.get("priv")
-        self._hart.set("priv", MACHINE)
-        while size > 0:
-            part = min(size, PAGE_SIZE - address % PAGE_SIZE)
-            self.unicorn.remove_blocks(address, address + part)
-            address += part
-            size -= part
-        self._hart.set("priv", privilege)
+        """Forget what virtual addresses meant (SFENCE.VMA)."""
+        self._translations.forget_addresses()
 
     def close(self) -> None:
         self._fault_address.close()
