@@ -213,6 +213,10 @@ def test_sigaltstack_refuses_and_reports(desk: Any) -> None:
     desk.value("sigaltstack", 0, desk.room)
     assert unpack("<QIIQ", desk.memory.read(desk.room, 24)) == (base, 1, 0, 0x4000)
     assert desk.errno("sigaltstack", desk.room, 0) == EPERM
+    for sp, flags in ((base, 0), (base + 1, 1), (base + 0x4000, 1), (base + 0x4001, 0)):
+        desk.cpu.set("sp", sp)  # an empty stack has its pointer one past the end
+        desk.value("sigaltstack", 0, desk.room)
+        assert desk.memory.read_u32(desk.room + 8) == flags
     desk.cpu.set("sp", base + 0x4001)
     altstack(desk, base, 0x4000, flags=2)
     desk.value("sigaltstack", 0, desk.room)

@@ -125,6 +125,18 @@ def test_a_timer_of_a_thread_signals_that_thread(desk: Any) -> None:
     assert desk.system.scheduler.next_time() is None
 
 
+def test_expirations_that_went_by_are_counted(desk: Any) -> None:
+    handle(desk, SIGALRM)
+    start = desk.now
+    desk.value("timer_create", 1, 0, desk.room)
+    desk.value("timer_settime", 0, 0, put(desk, desk.room, 0, 2 * MS, 0, 2 * MS), 0)
+    desk.system.machine.clock.idle_until(start + 9 * MS)
+    desk.system.scheduler.fire(desk.now)
+    assert [signal.uid for signal in desk.signals()] == [3]
+    assert desk.value("timer_getoverrun", 0) == 3
+    assert desk.system.scheduler.next_time() == start + 10 * MS
+
+
 def test_a_timer_set_to_a_time(desk: Any) -> None:
     desk.pass_time(SECOND)
     desk.value("timer_create", 1, 0, desk.room)
@@ -194,5 +206,7 @@ def test_a_processor_timer_keeps_no_idle_machine_busy(desk: Any) -> None:
     desk.process.futexes.wake(desk.room + 64, 1)
     desk.finish(me)
     assert desk.system.scheduler.next_time() == desk.now + 10 * MS
+    desk.process.timers.wake_dormant()
+    assert len(desk.system.scheduler._timers) == 1
     desk.pass_time(10 * MS)
     assert [signal.number for signal in desk.signals(me)] == [SIGPROF]
