@@ -135,12 +135,14 @@ def test_what_is_shown_stands_for() -> None:
 @pytest.mark.slow
 @consoles
 def test_what_a_console_shows_is_what_happens(listing: Listing, skiff: Path, tmp_path: Path) -> None:
-    """In the repository's folder; on the page about the contract the example port is installed."""
+    """In the repository's folder, with a /tmp of its own; the contract's page has the example port installed."""
     shell = f'fairlead() {{ {shlex.quote(sys.executable)} -P -m fairlead "$@"; }}; exec 2>&1\n'
-    environment = {**os.environ, "COLUMNS": "80", "TMP": str(tmp_path)}
+    environment = {**os.environ, "COLUMNS": "80"}
     if listing.page.name == "contract.md":
         environment["PYTHONPATH"] = str(skiff)
     for command, shown in session(listing):
+        command = command.replace("/tmp/", f"{tmp_path}/")
+        shown = [line.replace("/tmp/", f"{tmp_path}/") for line in shown]
         ran = subprocess.run(
             ["bash", "-c", shell + command], cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=300, check=False,
