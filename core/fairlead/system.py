@@ -8,6 +8,7 @@ way to a runtime hook.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import sleep
 from typing import NamedTuple, TypeVar
 
 from fairlead.errors import (
@@ -31,7 +32,7 @@ __all__ = ["Exit", "System"]
 Answer = TypeVar("Answer")
 
 _SI_KERNEL = 0x80
-_EXTERNAL_POLL = 10_000_000  # ns between looks at host input that a parked thread waits for (--clock host)
+_EXTERNAL_POLL = 10_000_000  # ns between looks at what the host has for a thread that waits for it
 
 
 class Exit(NamedTuple):
@@ -398,8 +399,11 @@ class System:
         bounds = [time for time in (next_time, self._max_time) if time is not None]
         until = min(bounds) if bounds else None
         if external:
-            soon = self._clock.now() + _EXTERNAL_POLL
+            now = self._clock.now()
+            soon = now + _EXTERNAL_POLL
             until = soon if until is None else min(until, soon)
+            if self._clock.kind != "host":
+                sleep(max(0, until - now) / 1e9)  # the time that others take is not skipped
         self._clock.idle_until(until)
         for thread in external:
             scheduler.wake(thread, Wake.EVENT)

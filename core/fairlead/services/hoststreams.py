@@ -1,7 +1,9 @@
 """The host's standard streams as open file descriptions.
 
 With the virtual clock a transfer takes no guest time: the machine waits for the host, looking now and then
-whether it is asked to stop. With the host's clock a read that would wait lets other threads run.
+whether it is asked to stop. With the host's clock a transfer that would wait lets other threads run; so it
+does on a terminal, after the host has sent a signal, and when a host has let us wait for too long: what the
+guest sees then depends on the host's time anyway, and its other threads have things to do.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import select
 import stat
 import termios
 from collections.abc import Callable
-from errno import EINTR, EINVAL, ENXIO, ESPIPE
+from errno import EINTR, EINVAL, ESPIPE
 from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.errors import GuestRefusal
@@ -39,6 +41,8 @@ __all__ = ["HostStream"]
 
 _STEP = 50
 """Milliseconds of waiting between two looks at whether the host wants to stop."""
+_PATIENCE = 20
+"""Steps that a host which is only slow is waited for with the whole machine."""
 _ALWAYS = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM
 _STREAM_DEV = 0xF
 
@@ -55,6 +59,7 @@ class HostStream(Description):
         "_readiness",
         "_stopped",
         "_uid",
+        "_waits",
         "external",
         "sources",
         "stream",
@@ -71,9 +76,10 @@ class HostStream(Description):
         waits: bool,
         uid: int = 0,
     ) -> None:
-        """`waits`: a read that would block lets other threads run instead of waiting here."""
+        """`waits`: a transfer that would block lets other threads run instead of waiting here."""
         super().__init__(flags)
         self._stopped = stopped
+        self._waits = waits
         self._uid = uid
         self._fd = host if isinstance(host, int) else -1
         self._file = None if isinstance(host, int) else host
@@ -89,7 +95,7 @@ class HostStream(Description):
             self._poll.register(self._fd, select.POLLIN)
             self._output.register(self._fd, select.POLLOUT)
         self.stream = self._kind != stat.S_IFREG
-        self.external = blocks and waits
+        self.external = blocks and (waits or self.terminal)
         self._readiness = Readiness(queue)
         pollable = blocks or self._file is not None
         self.sources: tuple[Readiness, ...] = (self._readiness,) if pollable else ()
@@ -118,11 +124,8 @@ class HostStream(Description):
         if self._poll is not None:
             if self.external:
                 self._readiness.notify(0)
-                if not self._poll.poll(0):
-                    return None
-            while not self._poll.poll(_STEP):
-                if self._stopped():
-                    raise GuestRefusal(EINTR)
+            if not self._wait(self._poll):
+                return None
         try:
             return os.readv(self._fd, buffers)
         except BlockingIOError:  # the host's descriptor is non-blocking, and somebody else was faster
@@ -144,12 +147,15 @@ class HostStream(Description):
         size = sum(map(len, buffers))
         done = 0
         while done < size:
-            if not self._output.poll(_STEP):
-                if not self._stopped():
-                    continue
+            try:
+                if not self._wait(self._output):
+                    if self.external:
+                        self._readiness.notify(0)
+                    return done or None
+            except GuestRefusal:
                 if done:
                     break
-                raise GuestRefusal(EINTR)
+                raise
             try:
                 done += os.writev(self._fd, clip(buffers, done, PIPE_BUF))
             except BlockingIOError:
@@ -159,6 +165,26 @@ class HostStream(Description):
                     break
                 raise
         return done
+
+    def _wait(self, poll: select.poll) -> bool:
+        """Wait for the host, if that is how this stream waits: False if others are to run meanwhile."""
+        for _ in range(_PATIENCE):
+            if poll.poll(0 if self.external else _STEP):
+                return True
+            if self._stopped():
+                self._wait_apart()
+                raise GuestRefusal(EINTR)
+            if self.external:
+                return False
+        self._wait_apart()
+        return False
+
+    def _wait_apart(self) -> None:
+        """From now on let other threads run while this stream waits."""
+        if not self.external:
+            self.external = True
+            for epoll in self.watchers:
+                epoll.ask_the_host(self)
 
     def preadv(self, buffers: Buffers, offset: int) -> int:
         self._needs_file()
@@ -227,4 +253,6 @@ class HostStream(Description):
         return size.lines, size.columns
 
     def reopen(self, flags: int) -> Description:
-        raise GuestRefusal(ENXIO)
+        host = self._fd if self._file is None else self._file
+        queue = self._readiness.queue
+        return HostStream(flags, host, queue, self._stopped, waits=self._waits, uid=self._uid)

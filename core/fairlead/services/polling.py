@@ -122,6 +122,13 @@ class EpollDescription(Description):
             self._silent[watch] = None
         self._set(watch, events, data)
 
+    def ask_the_host(self, description: Description) -> None:
+        """A description is from now on one that changes without a word."""
+        for watch in self._watches.values():
+            if watch.description is description:
+                self._silent[watch] = None
+        self._readiness.notify(0)
+
     def modify(self, fd: int, description: Description, events: int, data: int) -> None:
         watch = self._find(fd, description)
         if events & EPOLLEXCLUSIVE or watch.events & EPOLLEXCLUSIVE:

@@ -26,10 +26,21 @@ Ranges = Sequence[tuple[int, int]]
 INTERRUPTED = Result(errno=EINTR, restart=True)
 _MOST = 0x7FFF_F000  # linux/fs.h, MAX_RW_COUNT
 _CHUNK = 1 << 20
+_LONG = 1 << 20
+"""Bytes from which on a transfer counts as work."""
+_BYTES_A_NANOSECOND = 8
 _PIECES = 512
 _IOV_MAX = 1024
 _HOST_POLL = 5_000_000
 """Nanoseconds between two looks at a host stream while other threads run."""
+
+
+def _worked(process: Process, count: int) -> int:
+    """A long transfer takes guest time, or nothing would ever interrupt a loop of them; others run next."""
+    if count >= _LONG:
+        process.services.machine.clock.charge(count // _BYTES_A_NANOSECOND)
+        process.services.reschedule()
+    return count
 
 
 def host_deadline(process: Process) -> int:
@@ -84,7 +95,7 @@ def _read(process: Process, description: Description, ranges: Ranges, total: int
             return INTERRUPTED
         raise
     if count is not None:
-        return count
+        return _worked(process, count)
     if description.flags & O_NONBLOCK:
         raise GuestRefusal(EAGAIN)
 
@@ -129,7 +140,7 @@ def _all(
         done += count
         if count < sum(map(len, buffers)) or process.services.stop_requested():
             break
-    return done
+    return _worked(process, done)
 
 
 def read(process: Process, fd: int, address: int, size: int) -> int | Result | Pending:
@@ -191,7 +202,9 @@ class _Write:
                     raise GuestRefusal(EAGAIN)
                 return _wait(process, description, self._resume)
             self._done += count
-        return self._done
+            if process.services.stop_requested():
+                break
+        return _worked(process, self._done)
 
     def _failed(self, error: GuestFault | GuestRefusal | OSError) -> int | Result:
         errno = None if isinstance(error, GuestFault) else error.errno
