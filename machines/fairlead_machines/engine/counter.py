@@ -86,6 +86,21 @@ def _block_callback(stop: int) -> bytes | None:
     return None
 
 
+def _make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char | None]:
+    """Machine code in a page of its own, and its first byte, which has its address.
+
+    The page is executable only once it is written: that is when Linux brings aarch64's instruction cache up
+    to date, and hosts that forbid pages both writable and executable allow it.
+    """
+    memory = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory[: len(code)] = code
+    first = ctypes.c_char.from_buffer(memory)
+    address, size = ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(mmap.PAGESIZE)
+    if ctypes.CDLL(None).mprotect(address, size, mmap.PROT_READ | mmap.PROT_EXEC):
+        raise MachineError("the host refuses an executable page", hint="use the instruction counter")
+    return memory, first
+
+
 class BlockCounter:
     """Translated blocks, counted by a few bytes of native code hooked on each block.
 
@@ -105,9 +120,7 @@ class BlockCounter:
             raise MachineError(
                 f"no native block counter for {platform.machine()} hosts", hint="use the instruction counter"
             )
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        self._memory[: len(code)] = code
-        self._exported: ctypes.c_char | None = ctypes.c_char.from_buffer(self._memory)
+        self._memory, self._exported = _make_executable(code)
         self._record = (ctypes.c_int64 * 3)()
         self.cell = ctypes.c_int64.from_buffer(self._record)
         unicorn.add_hook(HOOK_BLOCK, ctypes.addressof(self._exported), ctypes.addressof(self._record))
@@ -184,10 +197,12 @@ _PROBE = 0x5EED
 
 def make_counter(kind: str, unicorn: Unicorn, probe: Callable[[int], None]) -> Counter:
     """The counter asked for: "blocks", "instructions", or "auto" for blocks where the host can."""
-    if kind == "auto":
-        kind = "blocks" if _block_callback(0) is not None else "instructions"
-    if kind == "blocks":
-        return BlockCounter(unicorn)
-    if kind == "instructions":
+    if kind in ("auto", "blocks"):
+        try:
+            return BlockCounter(unicorn)
+        except MachineError:
+            if kind == "blocks":
+                raise
+    if kind in ("auto", "instructions"):
         return InstructionCounter(unicorn, probe)
     raise MachineError(f"no counter of kind {kind!r}", hint='there are "auto", "blocks" and "instructions"')
