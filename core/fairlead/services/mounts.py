@@ -29,8 +29,12 @@ def mount_all(names: Namespace, mounts: Sequence[Mount], fs: MemoryFileSystem, d
     trees: list[HostTree] = []
     budget = HostBudget()
     places = sorted((_parts(mount), number, mount) for number, mount in enumerate(mounts))
+    taken: set[tuple[bytes, ...]] = set()
     try:
         for parts, number, mount in places:
+            if parts in taken:
+                raise UsageError(f"mount {mount.host}: something is mounted at {mount.guest} already")
+            taken.add(parts)
             trees.append(_mount(names, parts, mount, fs, dev + number, budget))
     except BaseException:
         for tree in trees:
@@ -59,8 +63,6 @@ def _mount(
 ) -> HostTree:
     directory = _parent(names.root, parts[:-1], mount, fs)
     name = parts[-1]
-    if name in directory.mounted and not isinstance(directory.mounted[name], MemoryDirectory):
-        raise UsageError(f"mount {mount.host}: something is mounted at {mount.guest} already")
     try:
         host = Path(os.path.realpath(mount.host, strict=True))
         folder = host if host.is_dir() else host.parent

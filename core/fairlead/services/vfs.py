@@ -9,7 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from errno import EINVAL, ENOTSUP
+from errno import EINVAL, ENOTSUP, ENXIO, EPERM
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
@@ -89,21 +89,21 @@ class Node:
 
     def set_mode(self, mode: int) -> None:
         """Change the permission bits (07777)."""
-        raise NotImplementedError
+        raise GuestRefusal(EPERM)
 
     def set_owner(self, uid: int, gid: int) -> None:
-        raise NotImplementedError
+        raise GuestRefusal(EPERM)
 
     def set_times(self, atime: int | None, mtime: int | None) -> None:
         """Set times in nanoseconds since 1970; None leaves one as it is."""
-        raise NotImplementedError
+        raise GuestRefusal(EPERM)
 
     def truncate(self, size: int) -> None:
         raise GuestRefusal(EINVAL)
 
     def open(self, flags: int) -> Description:
         """A new open file description; permissions and flags that concern the path are checked already."""
-        raise NotImplementedError
+        raise GuestRefusal(ENXIO)
 
 
 class SymbolicLink(Node):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from errno import EPERM
 from typing import TYPE_CHECKING
 
+from fairlead.errors import GuestRefusal
 from fairlead.services.description import (
     Buffers,
     Description,
@@ -311,7 +313,8 @@ class MemoryDirectory(MemoryNode, Directory):
         return node
 
     def link(self, name: bytes, node: Node) -> None:
-        assert isinstance(node, MemoryNode)
+        if not isinstance(node, MemoryNode):
+            raise GuestRefusal(EPERM)
         self.add(name, node)
         node.nlink += 1
         node.ctime = self.fs.realtime()

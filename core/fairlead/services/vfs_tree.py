@@ -68,18 +68,26 @@ def _text(directory: MemoryDirectory, name: bytes, text: bytes) -> None:
 
 
 def add_proc(
-    fs: MemoryFileSystem, table: FileTable, user: User, pid: int, program: bytes, cwd: Callable[[], Directory]
+    fs: MemoryFileSystem,
+    into: MemoryDirectory,
+    table: FileTable,
+    user: User,
+    pid: int,
+    program: bytes,
+    cwd: Callable[[], Directory],
 ) -> MemoryDirectory:
-    """Make /proc/self (a link to /proc/PID) with exe, cwd, root and fd; the directory itself."""
-    me = directory_at(fs.root, b"/proc/%d" % pid)
-    me.parent.mode = me.mode = stat.S_IFDIR | 0o555
-    proc = me.parent
-    assert isinstance(proc, MemoryDirectory)
-    proc.add(b"self", MemoryLink(fs, b"%d" % pid, 0, 0))
+    """Fill `fs` with /proc/PID, its link self, exe, cwd, root and fd, and mount it; the directory /proc/PID."""
+    root = fs.root
+    root.parent, root.name = into, b"proc"
+    into.mounted[b"proc"] = root
+    me = directory_at(root, b"%d" % pid)
+    root.mode = me.mode = stat.S_IFDIR | 0o555
+    root.add(b"self", MemoryLink(fs, b"%d" % pid, 0, 0))
     me.add(b"exe", MemoryLink(fs, program, user.uid, user.gid))
     me.add(b"cwd", JumpLink(fs, lambda: path_of(cwd()) or b"(unreachable)", cwd))
     me.add(b"root", MemoryLink(fs, b"/", user.uid, user.gid))
     me.add(b"fd", DescriptorDirectory(fs, table, user.uid, user.gid, me, b"fd"))
+    fs.read_only = True
     return me
 
 

@@ -159,7 +159,7 @@ def test_mounts_that_cannot_be(make_files: Make, inside: Path, tmp_path: Path, h
 
 def test_two_mounts_at_one_place_are_refused(make_files: Make, inside: Path, outside: Path) -> None:
     with pytest.raises(UsageError, match="mounted"):
-        make_files(mounts=[Mount(inside, "/mnt"), Mount(outside, "/mnt/")])
+        make_files(mounts=[Mount(inside, "/mnt", overlay=True), Mount(outside, "/mnt/")])
 
 
 def test_a_mount_through_a_link_is_refused(make_files: Make, inside: Path, outside: Path) -> None:

@@ -36,7 +36,7 @@ DEFAULT_USER = User(1000, 1000)
 """An ordinary user: permission bits mean something, as programs and their tests expect."""
 
 _SPACE = 1 << 30
-_ROOT_DEV = 0x18
+_PROC_DEV, _ROOT_DEV = 0x17, 0x18
 
 
 class Files:
@@ -71,7 +71,8 @@ class Files:
             add_program(self.fs, program, image)
         self.cwd: Directory = self.fs.root
         self.program = program
-        self._proc = add_proc(self.fs, self.table, user, pid, program, lambda: self.cwd)
+        proc = MemoryFileSystem(_PROC_DEV, self.realtime, self.fs.quota, self.pipes.new)
+        self._proc = add_proc(proc, self.fs.root, self.table, user, pid, program, lambda: self.cwd)
         self._trees: list[HostTree] = []
         if mounts:
             from fairlead.services.mounts import mount_all
@@ -110,7 +111,7 @@ class Files:
 
     def add_proc_file(self, name: bytes, text: Callable[[], bytes]) -> None:
         """Put a file into /proc/self whose content is made when it is opened."""
-        self._proc.add(name, StaticFile(self.fs, text))
+        self._proc.add(name, StaticFile(self._proc.fs, text))
 
     def _start(self, cwd: str) -> Directory:
         """The working directory, made in memory where nothing is mounted."""
