@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fairlead.errors import MachineError
 from fairlead.machine import Prot
 from fairlead_machines.engine.pagetables import PageTables
 
@@ -50,6 +51,13 @@ class Paging4(PageTables):
         """As `PageTables`; `activate` puts a value in CR3."""
         super().__init__(words, base, allocate, changed, executable)
         self._activate = activate
+
+    def map(self, virtual: int, physical: int, size: int, prot: Prot) -> None:
+        """`Mmu.map`; only RAM can be mapped, as there are no devices that ring 3 may reach."""
+        start = physical - self._base
+        if start < 0 or start + size > 8 * len(self._words):
+            raise MachineError(f"physical range {physical:#x}+{size:#x} is not RAM")
+        super().map(virtual, physical, size, prot)
 
     def activate(self) -> None:
         self._activate(self.root)
