@@ -6,9 +6,8 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairlead.errors import FairleadError, ImageError
 from fairlead.guest.cache import Cache, digest
@@ -27,8 +26,7 @@ _BUILD_INFO = b"\xff Go buildinf:"  # debug/buildinfo: in every Go program, at a
 _GOARCH = {"riscv64": "riscv64", "x86_64": "amd64"}
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A part of the file that is loaded: `file_size` bytes from `offset`, zeroes up to `size`."""
 
     address: int
@@ -38,8 +36,7 @@ class Segment:
     prot: Prot
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """An executable's headers; segments ascend, share no page and lie inside the file."""
 
     arch: str
@@ -48,8 +45,7 @@ class Layout:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A checked executable, whole in host memory."""
 
     path: Path

@@ -37,8 +37,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fairlead.errors import ImageError
 
@@ -65,8 +64,7 @@ class Loaded(Protocol):
         """That many bytes, or None where they are not all inside one segment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What an image says of itself; `fields` are addresses and offsets by the Go runtime's names."""
 
     port: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from errno import EACCES, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from typing import NamedTuple
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.flags import MAX_LINKS, NAME_MAX, PATH_MAX
@@ -38,8 +39,7 @@ WRITE = 2
 EXEC = 1
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Who the guest is; uid 0 may do everything."""
 
     uid: int

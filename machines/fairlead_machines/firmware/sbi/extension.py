@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fairlead.machine import Console
 
@@ -67,8 +66,7 @@ class Platform(Protocol):
 Function = Callable[[Platform, Arguments], Result]
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """One extension: its number in a7, its name in the specification, its functions by number in a6."""
 
     id: int

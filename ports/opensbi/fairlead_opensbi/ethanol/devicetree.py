@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead.errors import PortError
 
 __all__ = ["Chosen", "read_device_tree"]
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     timebase: int
     """Ticks of the TIME CSR a second: /cpus/timebase-frequency."""
     bootargs: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead.machine import Cpu
 from fairlead.trap import Trap
@@ -14,8 +14,7 @@ INTERRUPT = 1 << 63
 """scause's interrupt bit (RISC-V privileged specification, "Supervisor Cause Register")."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrapFrame:
+class TrapFrame(NamedTuple):
     registers: Sequence[int]
     """x1…x31."""
     scause: int
