@@ -63,6 +63,10 @@ class GuestMemory:
         With `write` the views may be written to.
         """
         view = self._view
+        delta = (self._writable if write else self._readable).get(address >> _SHIFT)
+        if delta is not None and (address & _OFFSET) + size <= PAGE_SIZE:
+            index = address + delta
+            return [view[index : index + size]]
         return [view[start:end] for start, end in self._pieces(address, size, _WRITE if write else _READ)]
 
     def read_cstring(self, address: int, limit: int) -> bytes:

@@ -76,7 +76,7 @@ def add_proc(
     program: bytes,
     cwd: Callable[[], Directory],
 ) -> MemoryDirectory:
-    """Fill `fs` with /proc/PID, its link self, exe, cwd, root and fd, and mount it; the directory /proc/PID."""
+    """Fill `fs` with /proc/PID and its link self, and mount it; the directory /proc/PID."""
     root = fs.root
     root.parent, root.name = into, b"proc"
     into.mounted[b"proc"] = root

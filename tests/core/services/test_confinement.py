@@ -1,6 +1,6 @@
 """The ways out of a mounted folder, none of which may work."""
 
-# ruff: noqa: PTH104, PTH115, PTH208
+# ruff: noqa: PTH104, PTH208
 from __future__ import annotations
 
 import os

@@ -1,6 +1,6 @@
 """Host folders in the guest: what is seen, what a change does, where they may be."""
 
-# ruff: noqa: PTH104, PTH115, PTH208
+# ruff: noqa: PTH115, PTH208
 from __future__ import annotations
 
 import os

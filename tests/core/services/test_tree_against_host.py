@@ -4,7 +4,7 @@ One machine of random calls, three file systems: in memory, a host folder mounte
 overlay (whose host side must stay as it was).
 """
 
-# ruff: noqa: PTH104, PTH115, PTH208
+# ruff: noqa: PTH115
 from __future__ import annotations
 
 import os

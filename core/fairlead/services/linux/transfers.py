@@ -144,8 +144,21 @@ def _all(
 
 
 def read(process: Process, fd: int, address: int, size: int) -> int | Result | Pending:
+    description = _opened(process, fd, write=False)
+    if 0 < size < _CHUNK:
+        # The usual case without the machinery: one piece of memory, reachable, and something to read.
+        try:
+            count = description.read(process.memory.buffers(address, size, True))
+        except GuestFault:
+            count = None
+        except GuestRefusal as refusal:
+            if refusal.errno == EINTR:
+                return INTERRUPTED
+            raise
+        if count is not None:
+            return count
     size = min(size, _MOST)
-    return _read(process, _opened(process, fd, write=False), ((address, size),), size)
+    return _read(process, description, ((address, size),), size)
 
 
 def readv(process: Process, fd: int, address: int, count: int) -> int | Result | Pending:
@@ -155,6 +168,12 @@ def readv(process: Process, fd: int, address: int, count: int) -> int | Result |
 
 
 def pread64(process: Process, fd: int, address: int, size: int, offset: int) -> int:
+    if 0 < size < _CHUNK and offset < MAX_OFFSET:
+        description = _opened(process, fd, write=False)
+        try:
+            return description.preadv(process.memory.buffers(address, size, True), offset)
+        except GuestFault:
+            pass
     size = min(size, _MOST)
     return _positioned(process, fd, ((address, size),), size, offset, write=False)
 
@@ -233,8 +252,14 @@ def _write(process: Process, description: Description, ranges: Ranges, total: in
 
 
 def write(process: Process, fd: int, address: int, size: int) -> int | Result | Pending:
+    description = _opened(process, fd, write=True)
+    if 0 < size < _CHUNK and not description.stream:
+        try:
+            return description.write(process.memory.buffers(address, size, False)) or 0
+        except GuestFault:
+            pass
     size = min(size, _MOST)
-    return _write(process, _opened(process, fd, write=True), ((address, size),), size)
+    return _write(process, description, ((address, size),), size)
 
 
 def writev(process: Process, fd: int, address: int, count: int) -> int | Result | Pending:
