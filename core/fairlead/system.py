@@ -233,6 +233,7 @@ class System:
     def interrupt(self, number: int) -> None:
         """Hand a host signal to the guest; a second SIGINT ends the run. Safe in a host signal handler."""
         self._host_signals.append(number)
+        self._attention = True
         self.machine.request_stop()
 
     def run(self) -> Exit:
