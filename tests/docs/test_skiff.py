@@ -57,7 +57,7 @@ def test_its_option_is_understood(fairlead, skiff: Path, examples: Path) -> None
     assert sum(line.startswith("timer: ") for line in ran.stderr.splitlines()) == 2
     ran = run(fairlead, skiff, "run", "--port", "skiff", "--set=slice=0", examples / "spin")
     assert ran.returncode == 2
-    assert "--set slice=0: it must be from 1 to 1000" in ran.stderr
+    assert "--set slice=0: it must be a number from 1 to 1000" in ran.stderr
 
 
 def test_images_of_other_ports_are_refused(fairlead, skiff: Path, examples: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ __all__ = ["build"]
 
 @click.command()
 @click.option("--port", required=True, metavar="PORT", help="The port; `fairlead ports` lists them.")
-@click.option("-o", "out", metavar="FILE", help="Where the image goes  [default: ./NAME.PORT]")
-@click.option("--resident", is_flag=True, help="An image that brings the port's OS half along.")
+@click.option("-o", "out", metavar="FILE", help="Where the image goes.  [default: ./NAME.PORT]")
+@click.option("--resident", is_flag=True, help="Bring the port's OS half along, if it offers that.")
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that the port's edits do not list.")
 @click.argument("program", metavar="PROGRAM")
 def build(port: str, out: str | None, resident: bool, allow_untested_go: bool, program: str) -> None:

@@ -151,7 +151,10 @@ def _peers() -> Iterator[Finding]:
     for peer in _PEERS:
         path = shutil.which(peer, path=os.environ.get("PATH", os.defpath))
         yield Finding(
-            peer, "ok" if path else "missing", path or "not found", "" if path else "used to compare"
+            peer,
+            "ok" if path else "missing",
+            path or "not found",
+            "" if path else "only compared with",
         )
 
 

@@ -35,10 +35,11 @@ def ports(as_json: bool) -> int:
         _print_json("fairlead/ports", {"ports": listed, "failures": found.failures})
         return 0
     for port in found.ports.values():
-        click.echo(f"{port.name:16} {port.summary}")
-        click.echo(f"{'':16} {port.guest.goarch} on board {port.board}; {found.distributions[port.name]}")
+        _echo_entry(port.name, port.summary)
+        _echo_entry("", f"{port.guest.goarch} on board {port.board}; {found.distributions[port.name]}")
         for option in port.options:
-            click.echo(f"{'':16}   --set {option.name}={option.default}  {option.help}")
+            _echo_entry("", f"--set {option.name}={option.default}")
+            _echo_entry("", option.help, indent=4)
     _echo_failures(found.failures)
     return 0
 
@@ -70,12 +71,20 @@ def boards(as_json: bool) -> int:
         _print_json("fairlead/boards", {"boards": listed, "failures": found.failures})
         return 0
     for board in found.boards.values():
-        click.echo(f"{board.name:16} {board.summary} ({board.arch}; {found.distributions[board.name]})")
+        _echo_entry(board.name, board.summary)
+        _echo_entry("", f"{board.arch}; {found.distributions[board.name]}")
         for part in board.parts:
-            line = "" if part.interrupt is None else f"  interrupt {part.interrupt}"
-            click.echo(f"{'':16}   {part.address:#012x} + {part.size:#x}  {part.name}{line}")
+            size = f"{part.size:#x}" if part.size else "what --memory says"
+            line = "" if part.interrupt is None else f", interrupt {part.interrupt}"
+            _echo_entry("", f"{part.address:#012x} + {size}  {part.name}{line}")
     _echo_failures(found.failures)
     return 0
+
+
+def _echo_entry(name: str, text: str, indent: int = 0) -> None:
+    """A line in two columns that fits a terminal of 80 columns."""
+    margin = f"{'':16} {'':{indent}}"
+    click.echo(click.wrap_text(text, 80, initial_indent=f"{name:16} {'':{indent}}", subsequent_indent=margin))
 
 
 def _print_json(schema: str, content: dict[str, object]) -> None:

@@ -77,7 +77,15 @@ def _print_version(context: click.Context, _option: click.Parameter, value: bool
 
 cli = _Lazy(
     name="fairlead",
-    help="Write, test and compare runtime ports.",
+    help=(
+        "Write, test and compare runtime ports: what it takes to make a language runtime live on an "
+        "operating system."
+    ),
+    epilog=(
+        "First steps: `fairlead doctor` says whether everything is there, `fairlead ports` what there is "
+        "to run on, and `fairlead run --port PORT PROGRAM` runs a Go program. Every command has a --help "
+        "of its own."
+    ),
     params=[
         _debug_option(),
         click.Option(
@@ -122,7 +130,7 @@ def _run(arguments: list[str]) -> int:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f"; see {error.ctx.command_path} --help"
-        _say(f"fairlead: {error.format_message().rstrip('.')}{hint}")
+        _say(f"fairlead: {_message(error)}{hint}")
         return 2 if isinstance(error, click.UsageError) else 125
     except (KeyboardInterrupt, click.Abort):
         return 130
@@ -141,6 +149,16 @@ def _run(arguments: list[str]) -> int:
         text = " ".join(str(error).split())
         _say(f"fairlead: internal error: {type(error).__name__}: {text}; --debug shows where")
         return 125
+
+
+def _message(error: click.ClickException) -> str:
+    """Click's sentence as one of ours; where a port is missing, with those that there are."""
+    text = error.format_message().rstrip(".")
+    if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "port":
+        from fairlead.plugins import installed
+
+        text += f" (installed: {', '.join(sorted(installed().ports)) or 'none'})"
+    return text[:1].lower() + text[1:]
 
 
 def _traceback() -> None:

@@ -117,6 +117,8 @@ def _parse_environment(texts: Sequence[str]) -> dict[str, str]:
     environment: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
+        if not key:
+            raise UsageError(f"--env {text!r} names no variable", hint="write it as NAME=VALUE or NAME")
         if equals:
             environment[key] = value
         elif key in os.environ:
@@ -136,55 +138,88 @@ def _parse_trace(text: str) -> dict[str, str]:
 COMMON: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("--env", "env"),
-        {"multiple": True, "metavar": "K[=V]", "help": "Set, or pass on, an environment variable."},
+        {
+            "multiple": True,
+            "metavar": "K[=V]",
+            "help": "Set a variable in the guest's environment, or pass the host's on.",
+        },
     ),
     (
         ("--mount", "mount"),
         {
             "multiple": True,
             "metavar": "HOST:GUEST[:ro|rw]",
-            "help": "Show a host folder or file to the guest.",
+            "help": "Show a host folder or file to the guest, read-only unless :rw.",
         },
     ),
     (
         ("--seed", "seed"),
-        {"type": int, "default": 0, "help": "Seed of all randomness.", "show_default": True},
+        {
+            "type": int,
+            "default": 0,
+            "help": "Seed of everything random: the same seed, the same run.",
+            "show_default": True,
+        },
     ),
     (
         ("--clock", "clock"),
         {
             "type": click.Choice(["virtual", "host"]),
             "default": "virtual",
-            "help": "Time counts guest work and skips idling, or is the host's.",
+            "help": "virtual counts the guest's work and skips idling; host is the wall's.",
             "show_default": True,
         },
     ),
     (
         ("--epoch", "epoch"),
-        {"metavar": "TIME", "help": "Wall time at power-on  [default: 2026-01-01T00:00:00Z]"},
+        {
+            "metavar": "TIME",
+            "help": "Real time at power-on, a date or seconds since 1970.  [default: 2026-01-01T00:00:00Z]",
+        },
     ),
-    (("--memory", "memory"), {"metavar": "SIZE", "help": "Guest RAM  [default: 4G]"}),
+    (("--memory", "memory"), {"metavar": "SIZE", "help": "Guest RAM, as in 512M.  [default: 4G]"}),
     (
         ("--max-time", "max_time"),
-        {"metavar": "DURATION", "help": "End the guest after this guest time (124)."},
+        {
+            "metavar": "DURATION",
+            "help": "End the guest after so much guest time (250ms, 1m30s), with exit code 124.",
+        },
     ),
     (
         ("--set", "set_"),
         {
             "multiple": True,
             "metavar": "KEY=VALUE",
-            "help": "An option of the port's own; `fairlead ports` lists them.",
+            "help": "An option of the port's own; `fairlead ports` lists them all.",
         },
     ),
     (
         ("--strace", "strace"),
-        {"is_flag": False, "flag_value": "", "metavar": "[=FILE]", "help": "Show every system call."},
+        {
+            "is_flag": False,
+            "flag_value": "",
+            "metavar": "[=FILE]",
+            "help": "Show every system call, with guest time and thread; on standard error without =FILE.",
+        },
     ),
     (
         ("--trace", "trace"),
-        {"multiple": True, "metavar": "KIND[,KIND][=FILE]", "help": f"Show {', '.join(_KINDS)}."},
+        {
+            "multiple": True,
+            "metavar": "KIND[,KIND][=FILE]",
+            "help": (
+                "Show traps (what the port says of them), sched (who runs and waits), hooks (every call of "
+                "one) or all (with registers); on standard error without =FILE."
+            ),
+        },
     ),
-    (("--result", "result"), {"metavar": "FILE", "help": "Write a JSON record of the run."}),
+    (
+        ("--result", "result"),
+        {
+            "metavar": "FILE",
+            "help": "Write a JSON record of the run: guest time, and hooks, traps and calls counted.",
+        },
+    ),
     (
         ("--counter", "counter"),
         {
@@ -227,8 +262,11 @@ def settings_from(
     memory = parse_size(values["memory"]) if values["memory"] is not None else None
     if memory is not None and (memory % _ALIGNMENT or not 64 << 20 <= memory <= 64 << 30):
         raise UsageError(
-            f"--memory {values['memory']} does not fit", hint="from 64M to 64G, a multiple of 2M"
+            f"--memory {values['memory']} cannot be had", hint="take from 64M to 64G, a multiple of 2M"
         )
+    result = Path(values["result"]) if values["result"] is not None else None
+    if result is not None and not result.parent.is_dir():
+        raise UsageError(f"--result {result}: there is no folder {result.parent}")
     trace: dict[str, str] = {}
     for text in values["trace"]:
         trace.update(_parse_trace(text))
@@ -245,5 +283,5 @@ def settings_from(
         options=dict(_parse_pair("--set", text) for text in values["set_"]),
         strace=values["strace"],
         trace=trace,
-        result=Path(values["result"]) if values["result"] is not None else None,
+        result=result,
     )

@@ -60,7 +60,9 @@ def resolve(program: str) -> Target:
     if path.exists():
         raise UsageError(f"{program} is neither a Go package folder nor a .go file")
     if program.startswith((".", os.sep)):
-        raise UsageError(f"{program}: no such folder")
+        raise UsageError(
+            f"{program}: no such file or folder", hint="name a Go package folder, a .go file or an image"
+        )
     return Target(program, Path.cwd(), program.rstrip("/").rpartition("/")[2] or "program")
 
 

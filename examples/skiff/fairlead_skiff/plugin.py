@@ -13,10 +13,9 @@ __all__ = ["fairlead_ports"]
 
 
 def _milliseconds(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise ValueError("it must be from 1 to 1000")
-    return value
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise ValueError("it must be a number from 1 to 1000")
+    return int(text)
 
 
 def _boot(services: Services) -> PortObject:

@@ -20,9 +20,12 @@ OS_CALL_EXTENSION = 0x0A46_4000
 
 
 def _count(text: str) -> int:
-    value = int(text, 0)
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = 0
     if not 1 <= value <= 1 << 40:
-        raise ValueError("it must be from 1 to 2**40")
+        raise ValueError("it must be a number from 1 to 2**40")
     return value
 
 

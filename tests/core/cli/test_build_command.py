@@ -56,8 +56,8 @@ def test_what_does_not_compile_shows_go_s_own_message(
         (["--port", "opensbi", "--resident", "."], "port opensbi offers no resident images"),
         (["--port", "nosuch", "."], "no port is called 'nosuch'"),
         (["--port", "opensbi", "-o", ".", "."], ". is a folder"),
-        (["."], "Missing option '--port'"),
-        (["--port", "opensbi"], "Missing argument 'PROGRAM'"),
+        (["."], "missing option '--port' (installed: "),
+        (["--port", "opensbi"], "missing argument 'PROGRAM'"),
     ],
 )
 def test_usage(fairlead: Callable[..., CompletedProcess[str]], arguments: list[str], line: str) -> None:

@@ -80,9 +80,9 @@ def test_no_command_is_a_usage_error(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["nosuch"], r"No such command .*nosuch.*; see fairlead --help"),
-        (["--nosuch"], r"No such option.*--nosuch.*; see fairlead --help"),
-        (["build"], r"Missing .*; see fairlead build --help"),
+        (["nosuch"], r"no such command .*nosuch.*; see fairlead --help"),
+        (["--nosuch"], r"no such option.*--nosuch.*; see fairlead --help"),
+        (["build"], r"missing .*; see fairlead build --help"),
     ],
 )
 def test_usage_errors_are_one_line(run: Run, arguments: list[str], line: str) -> None:
