@@ -21,6 +21,7 @@ from fairlead.guest.identity import host_hash
 from fairlead.guest.overlay import make_overlay
 from fairlead.guest.progress import StatusLine
 from fairlead.guest.toolchain import find_toolchain
+from fairlead.launch import parse_options
 from fairlead.plugins import find_port
 
 __all__ = ["test"]
@@ -45,7 +46,8 @@ def test(port: str, allow_untested_go: bool, as_json: bool, words: tuple[str, ..
     if any(flag.partition("=")[0] in ("-exec", "--exec") for flag in flags):
         raise UsageError("-exec is what runs the tests on the port", hint="leave it out")
     values = _absolute(values)
-    settings_from(values, environment={})  # what cannot be understood is said once, not by every package
+    # What cannot be understood is said once, not by every package.
+    parse_options(found, settings_from(values, environment={}).options)
     cache = Cache()
     toolchain = find_toolchain()
     overlay = make_overlay(found, toolchain, cache, allow_untested=allow_untested_go)

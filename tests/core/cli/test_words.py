@@ -13,8 +13,9 @@ Fairlead = Callable[..., CompletedProcess[str]]
 
 
 @pytest.mark.parametrize("command", ["", *sorted(COMMANDS)])
-def test_help_fits_a_terminal(fairlead: Fairlead, command: str) -> None:
-    done = fairlead(*command.split(), "--help", env={"COLUMNS": "80"})
+def test_help_fits_a_terminal(fairlead: Fairlead, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = fairlead(*command.split(), "--help")
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout.startswith(f"Usage: fairlead {command}".rstrip())
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -48,6 +49,6 @@ def test_what_cannot_be_understood(fairlead: Fairlead, arguments: list[str], lin
 
 def test_an_option_of_the_port_s_says_what_it_takes(fairlead: Fairlead) -> None:
     for value in ("x", "0", "-1", ""):
-        done = fairlead("run", "--port=opensbi", f"--set=lives={value}", "examples/hello")
+        done = fairlead("run", "--port=opensbi", f"--set=lives={value}", "x")
         assert done.returncode == 2
         assert done.stderr.startswith(f"fairlead: --set lives={value}: it must be a number from 1 to 2**40; ")
