@@ -395,7 +395,7 @@ class System:
         if next_time is None and not external:
             raise DeadlockError(
                 f"deadlock: all {len(scheduler.threads)} threads wait and nothing can wake one",
-                hint="--trace sched shows who waits for what",
+                hint="--trace sched shows who ran and who blocked",
             )
         bounds = [time for time in (next_time, self._max_time) if time is not None]
         until = min(bounds) if bounds else None
