@@ -30,6 +30,7 @@ _PID = 1000
 _TSC_FREQUENCY = 1_000_000_000
 """The board's time-stamp counter counts nanoseconds."""
 
+_SI_USER = 0
 _SEGV_MAPERR, _SEGV_ACCERR, _FPE_INTDIV, _ILL_ILLOPN, _TRAP_BRKPT = 1, 2, 1, 2, 1
 _SIGNALS: dict[TrapKind, tuple[Sig, int]] = {
     TrapKind.FETCH_FAULT: (Sig.SIGSEGV, _SEGV_MAPERR),
@@ -152,6 +153,9 @@ class Akaros:
         return self.parlib.vcores.pick(current, ready)
 
     def ignores(self, signal: Signal) -> bool:
+        """SIGPIPE among them where a write brings it: Akaros' kernel only says EPIPE."""
+        if signal.number == Sig.SIGPIPE and signal.code == _SI_USER:
+            return True
         return self._process.ignores(signal)
 
     def thread_ended(self, thread: Thread) -> None:

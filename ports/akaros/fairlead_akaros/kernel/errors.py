@@ -96,6 +96,9 @@ REFUSALS: dict[str, Refusal] = {
     # names
     "directory not empty": Refusal(_E.ENOTEMPTY, "can't remove dir with children", "src/ns/tree_file.c:371"),
     "no permission to remove": Refusal(_E.EACCES, "missing remove perm for dir", "src/ns/tree_file.c:781"),
+    "no permission to take from": Refusal(
+        _E.EACCES, "missing remove perm for src dir", "src/ns/tree_file.c:884"
+    ),
     "no hard links": Refusal(_E.ENOSYS, "no link", "src/syscall.c:2003"),
     "not a link": Refusal(_E.EINVAL, "not a symlink: %s", "src/syscall.c:2057"),
     "rename across devices": Refusal(_E.EXDEV, "can't rename across device types", "src/ns/chan.c:1299"),

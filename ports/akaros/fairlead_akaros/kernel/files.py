@@ -11,7 +11,7 @@ from fairlead.services.description import PathDescription
 from fairlead.services.linux import transfers
 from fairlead.services.linux.calls import find_handler
 from fairlead.services.linux.paths import install_opened
-from fairlead.services.linux.structures import i32, i64, u32
+from fairlead.services.linux.structures import i32, u32
 from fairlead.services.vfs import Directory
 from fairlead.syscall import Pending, Result, Wake
 from fairlead_akaros.abi import (
@@ -114,7 +114,7 @@ def _worded(
 
 
 def llseek(kernel: Kernel, fd: int, high: int, low: int, result: int, whence: int) -> int:
-    offset = i64((high << 32 | low & 0xFFFF_FFFF) & (1 << 64) - 1)
+    offset = (high << 32 | low & 0xFFFF_FFFF) & (1 << 64) - 1
     if u32(whence) > linux.SEEK_END:
         raise REFUSALS["whence"]()
     reasons: dict[int, str] = {Errno.EINVAL: "seek before the start", Errno.EISDIR: "seek in a directory"}

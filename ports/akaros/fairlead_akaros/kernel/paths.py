@@ -85,20 +85,29 @@ def umask(kernel: Kernel, mask: int) -> int:
 # -- names ----------------------------------------------------------------------------------------------
 
 
-def _change(kernel: Kernel, path: bytes, reasons: dict[int, str], change: Callable[[], None]) -> int:
-    """Make a change of the tree, refused in the kernel's words."""
+def _change(
+    kernel: Kernel, path: bytes, reasons: dict[int, str], change: Callable[[], None], other: bytes = b""
+) -> int:
+    """Make a change of the tree, refused in the kernel's words; `other` is a second path that counts."""
     try:
         change()
     except GuestRefusal as refusal:
-        raise path_words(kernel, refusal.errno, path, reasons) from None
+        worded = path_words(kernel, refusal.errno, path, reasons)
+        if other and not worded.errstr:
+            worded = path_words(kernel, refusal.errno, other, reasons)
+        raise worded from None
     except OSError as error:
         raise GuestRefusal(error.errno or Errno.EIO) from None
     return 0
 
 
-_CREATING: dict[int, str] = {}
-_REMOVING: dict[int, str] = {Errno.ENOTEMPTY: "directory not empty"}
+_CREATING: dict[int, str] = {Errno.EACCES: "no permission to create"}
+_REMOVING: dict[int, str] = {
+    Errno.ENOTEMPTY: "directory not empty",
+    Errno.EACCES: "no permission to remove",
+}
 _RENAMING: dict[int, str] = {
+    Errno.EACCES: "no permission to take from",
     Errno.EISDIR: "file onto a directory",
     Errno.ENOTDIR: "directory onto a file",
     Errno.EINVAL: "directory into itself",
@@ -140,7 +149,7 @@ def rmdir(kernel: Kernel, address: int, length: int) -> int:
 def rename(kernel: Kernel, old_at: int, old_length: int, new_at: int, new_length: int) -> int:
     old, new = path_in(kernel, old_at, old_length), path_in(kernel, new_at, new_length)
     files = kernel.process.files
-    return _change(kernel, old, _RENAMING, lambda: files.names.rename(files.cwd, old, files.cwd, new))
+    return _change(kernel, old, _RENAMING, lambda: files.names.rename(files.cwd, old, files.cwd, new), new)
 
 
 def link(kernel: Kernel, old_at: int, old_length: int, new_at: int, new_length: int) -> int:

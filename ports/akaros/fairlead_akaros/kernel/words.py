@@ -25,7 +25,7 @@ def path_words(
         return REFUSALS["empty name"]()
     if errno in (Errno.ENOENT, Errno.ENOTDIR, Errno.EACCES):
         walked = _walk_words(kernel, errno, path, base)
-        if walked is not None and errno not in reasons:
+        if walked is not None:
             return walked
     reason = reasons.get(errno) or _COMMON.get(errno)
     return GuestRefusal(errno) if reason is None else REFUSALS[reason]()
