@@ -139,7 +139,7 @@ def shared(request: pytest.FixtureRequest) -> PcLab:
     return PcLab(counter=request.param)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CODES, st.sampled_from([0, 0xFF8, 0x3FF0, 0x3FFD]), st.lists(ADDRESSES, min_size=6, max_size=6))
 @example("cf", 0, [0, 0, 0, 0, 0, 0])
 @example("ffaff8", 0x3FFD, [0, 0, 0, 0, 0, CODE])

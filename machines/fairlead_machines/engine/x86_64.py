@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.errors import MachineError
-from fairlead.machine import Mmu, Stop
+from fairlead.machine import PAGE_SIZE, Mmu, Stop
 from fairlead.trap import Trap, TrapKind
 from fairlead_machines.engine.base import EngineMachine
 from fairlead_machines.engine.clock import EngineClock
@@ -33,10 +33,10 @@ from fairlead_machines.engine.paging4 import Paging4
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.wakeup import Wakeup
 from fairlead_machines.engine.x86_64_cpu import X86Cpu
-from fairlead_machines.engine.x86_64_decode import LONGEST, branch_before, decode, is_canonical
+from fairlead_machines.engine.x86_64_faults import DEBUG, FETCH, PAGE_FAULT, PROTECTION, Faults
 from fairlead_machines.engine.x86_64_instructions import Instructions
 from fairlead_machines.engine.x86_64_memory import GuestView
-from fairlead_machines.engine.x86_64_registers import IDS, RIP
+from fairlead_machines.engine.x86_64_registers import RIP
 
 __all__ = ["SYSCALL_CAUSE", "TIMER_VECTOR", "TRAP_COST", "X86Machine"]
 
@@ -47,31 +47,10 @@ SYSCALL_CAUSE = 0x100
 TIMER_VECTOR = 32
 """`Trap.cause` of the board's timer: the first vector that is not an exception's."""
 
-# Exceptions and interrupts (table 6-1).
-_DE, _DB, _BP, _OF, _UD = 0, 1, 3, 4, 6
-_TS, _NP, _SS, _GP, _PF, _MF, _XM = 10, 11, 12, 13, 14, 16, 19
 _EXCEPTIONS = 32
-_KINDS = {
-    _DE: TrapKind.DIVIDE,
-    _DB: TrapKind.BREAKPOINT,
-    _BP: TrapKind.BREAKPOINT,
-    _OF: TrapKind.PROTECTION,
-    _UD: TrapKind.ILLEGAL,
-    _TS: TrapKind.PROTECTION,
-    _NP: TrapKind.PROTECTION,
-    _SS: TrapKind.PROTECTION,
-    _GP: TrapKind.PROTECTION,
-    _MF: TrapKind.DIVIDE,
-    _XM: TrapKind.DIVIDE,
-}
-# Error codes: of a page fault (section 4.7), of a descriptor (section 6.13).
-_PRESENT, _WRITE, _USER, _FETCH = 1 << 0, 1 << 1, 1 << 2, 1 << 4
-_IN_IDT = 1 << 1
-_INT3, _INT1 = b"\xcc", b"\xf1"
-_RSP = 4
+"""Vectors below are exceptions' (Intel SDM volume 3A, table 6-1)."""
 _TF = 1 << 8
 _MASK = (1 << 64) - 1
-_PAGE = 4096
 _FAR, _FAR_OFF = 1 << 40, 1 << 62
 """Units, and a guest time, that do not run out in what is left of a block."""
 
@@ -99,7 +78,7 @@ class X86Machine(EngineMachine):
         self._states = cpu.states
         self._charge = clock.charge
         self._read_pc = Registers(unicorn, [RIP]).read
-        self._set_branch = Registers(unicorn, [RIP, IDS["rsp"]]).write
+        self._faults = Faults(unicorn, cpu, self._view, counter)
         self._instructions = Instructions(
             unicorn, clock, self.carry, self._on_call, self._on_illegal, self._on_port
         )
@@ -107,7 +86,7 @@ class X86Machine(EngineMachine):
         self._late: Any = None
         self._late_cell = 0
         self._late_handler = self._on_trap
-        self._translated = bytearray(ram.size // _PAGE)
+        self._translated = bytearray(ram.size // PAGE_SIZE)
         self._timer_pending = False
         ram.on_code_written(self._drop_code)
         unicorn.add_hook(HOOK_INTR, INTR_HOOK(self._on_interrupt))
@@ -150,92 +129,34 @@ class X86Machine(EngineMachine):
             self.leave(Stop.HANDLER)
 
     def _on_illegal(self, pc: int) -> None:
-        """#UD; and int1, which Unicorn does not know."""
+        """An invalid instruction at pc."""
         if self._stepping:
             self._end_steps()
-        if self._view.read(pc, 1) == _INT1:
-            self._processor.pc = pc + 1 & _MASK
-            goes_on = self._report(_DB, pc)
-        else:
-            goes_on = self._report(_UD, pc)
-        if not goes_on:
+        if not self._hand_over(self._faults.illegal(pc)):
             self.leave(Stop.HANDLER)
 
     def _exception(self, vector: int) -> bool:
         """An exception, or `int` with the vector of one; False to end the run."""
         error, software = self._states.exception()
         pc = self._read_pc()[0]
-        stepped = self._stepping
-        if stepped:
-            if vector == _DB and not software:
+        if software:
+            if self._stepping:
+                self._end_steps()
+            return self._hand_over(self._faults.software_interrupt(vector, pc))
+        if self._stepping:
+            if vector == DEBUG:
                 self.unicorn.lib.uc_emu_stop(self.unicorn.handle)
                 return True
             self._end_steps()
-        if software:
-            return self._software_interrupt(vector, pc)
-        if vector == _PF:
-            return self._page_fault(pc, error, stepped)
-        if vector == _GP and not error:
-            return self._protection(pc)
-        return self._report(vector, pc, error)
+        elif vector == PAGE_FAULT and error & FETCH and self._straddles(pc):
+            self._stepping = True
+            self.leave(Stop.WAIT)
+            return True
+        return self._hand_over(self._faults.exception(vector, pc, error))
 
-    def _software_interrupt(self, vector: int, after: int) -> bool:
-        """int3 and `int n` with the vector of an exception."""
-        short = vector == _BP and self._view.read(after - 1 & _MASK, 1) == _INT3
-        pc = after - (1 if short else 2) & _MASK
-        if vector in (_BP, _OF):
-            return self._report(vector, pc)
-        self._processor.pc = pc
-        return self._report(_GP, pc, vector << 3 | _IN_IDT)
-
-    def _page_fault(self, pc: int, error: int, stepped: bool) -> bool:
-        if not error & _USER:
-            # A far return: Unicorn reads its frame as the supervisor, where the selector would be refused.
-            return self._report(_GP, pc)
-        address = self._processor.get("cr2")
-        if error & _FETCH:
-            if address != pc and not stepped and not self._processor.get("rflags") & _TF:
-                self._stepping = True
-                self.leave(Stop.WAIT)
-                return True
-            kind = TrapKind.FETCH_FAULT
-        else:
-            if not error & (_PRESENT | _WRITE):
-                found = decode(self._view.read(pc, LONGEST))
-                if found is not None and found.modifies_memory:
-                    error |= _WRITE  # Unicorn reads first, and faults on that
-            kind = TrapKind.STORE_FAULT if error & _WRITE else TrapKind.LOAD_FAULT
+    def _hand_over(self, trap: Trap) -> bool:
         self._charge(TRAP_COST)
-        return self._on_trap(Trap(kind, _PF, pc, address, error))
-
-    def _protection(self, pc: int) -> bool:
-        """#GP(0): tell stack faults from it, and undo a branch to a non-canonical address."""
-        cpu = self._processor
-        general = cpu.general()
-        if not is_canonical(pc):
-            end = self._counter.last_block_end()
-            if end is None:
-                end = self._view.word(general[_RSP])
-            if end is not None:
-                code = self._view.read_back(end, LONGEST)
-                found = branch_before(code, end, pc, general, cpu.get, self._view.word)
-                if found is not None:
-                    self._set_branch(found)
-                    pc = found[0]
-            return self._report(_GP, pc)
-        instruction = decode(self._view.read(pc, LONGEST))
-        if instruction is not None:
-            address = instruction.stack_address(pc + instruction.length, general, cpu.get)
-            if address is not None and not (is_canonical(address) and is_canonical(address - 8)):
-                return self._report(_SS, pc)
-        return self._report(_GP, pc)
-
-    def _report(self, vector: int, pc: int, error: int = 0) -> bool:
-        kind = _KINDS.get(vector)
-        if kind is None:
-            raise MachineError(f"the engine reported exception {vector} at {pc:#x}")
-        self._charge(TRAP_COST)
-        return self._on_trap(Trap(kind, vector, pc, 0, error))
+        return self._on_trap(trap)
 
     # Faults that Unicorn does not raise where they belong.
 
@@ -257,12 +178,17 @@ class X86Machine(EngineMachine):
     def _deliver_late(self) -> Stop | None:
         self._processor.restore(self._late)
         self._end_late()
-        return None if self._report(_GP, self._processor.pc) else Stop.HANDLER
+        trap = Trap(TrapKind.PROTECTION, PROTECTION, self._processor.pc)
+        return None if self._hand_over(trap) else Stop.HANDLER
 
     def _end_late(self) -> None:
         self._late = None
         self._cell.value = self._late_cell
         self._on_trap = self._late_handler
+
+    def _straddles(self, pc: int) -> bool:
+        """Is a fetch fault not at pc's own instruction, but behind it?"""
+        return self._processor.get("cr2") != pc and not self._processor.get("rflags") & _TF
 
     def _walk(self) -> Stop | None:
         """Execute single instructions up to one that straddles into an unmapped page.
@@ -357,14 +283,14 @@ class X86Machine(EngineMachine):
     def _executable(self, _virtual: int, physical: int, size: int) -> None:
         """Pages have become executable: drop what was translated from them in an earlier life."""
         self._drop_code(physical, size)
-        first = (physical - self.ram.base) // _PAGE
-        last = first + size // _PAGE
+        first = (physical - self.ram.base) // PAGE_SIZE
+        last = first + size // PAGE_SIZE
         if first >= 0 and last <= len(self._translated):
             self._translated[first:last] = b"\1" * (last - first)
 
     def _drop_code(self, address: int, size: int) -> None:
         start = address - self.ram.base
-        if self._translated.find(1, max(0, start // _PAGE), -(-(start + size) // _PAGE)) >= 0:
+        if self._translated.find(1, max(0, start // PAGE_SIZE), -(-(start + size) // PAGE_SIZE)) >= 0:
             self.unicorn.flush_blocks()
 
     def close(self) -> None:
