@@ -135,7 +135,7 @@ def test_what_is_shown_stands_for() -> None:
 @pytest.mark.slow
 @consoles
 def test_what_a_console_shows_is_what_happens(listing: Listing, skiff: Path, tmp_path: Path) -> None:
-    """In the repository's folder, with a /tmp of its own; the contract's page has the example port installed."""
+    """In the repository's folder, with a /tmp of its own; the contract's page has the example port."""
     shell = f'fairlead() {{ {shlex.quote(sys.executable)} -P -m fairlead "$@"; }}; exec 2>&1\n'
     environment = {**os.environ, "COLUMNS": "80"}
     if listing.page.name == "contract.md":

@@ -154,3 +154,13 @@ def test_the_readme_fits_a_terminal() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     long = [line for line in lines if len(line) > 80 and not line.startswith("python3 -m venv")]
     assert long == []
+
+
+def test_the_readme_claims_what_the_conformance_run_proves() -> None:
+    claimed = re.search(r"more than ([\d,]+) in (\d+) packages", (ROOT / "README.md").read_text("utf-8"))
+    proof = (ROOT / "tests/conformance/test_stdlib.py").read_text("utf-8")
+    proved = re.search(r"sum\(passed\.values\(\)\) > (\d+)", proof)
+    packages = re.search(r"^PACKAGES = \((.*?)\)", proof, re.MULTILINE | re.DOTALL)
+    assert claimed is not None and proved is not None and packages is not None
+    assert int(claimed[1].replace(",", "")) <= int(proved[1])
+    assert int(claimed[2]) == len(re.findall(r'"[\w/]+"', packages[1]))
