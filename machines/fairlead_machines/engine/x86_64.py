@@ -8,7 +8,8 @@ own, port I/O that ring 3 may do, faults reported at the start of a block.
 Exceptions that Unicorn cannot raise do not exist on this machine: #AC, as if CR0.AM were clear; #XM and the
 sticky flags of MXCSR; #GP for unaligned SSE operands and for reserved bits given to ldmxcsr; #UD for a LOCK
 prefix where none is allowed, and for VEX encodings of instructions that exist without VEX. A call to a
-non-canonical address leaves its return address in memory below the stack pointer.
+non-canonical address leaves its return address in memory below the stack pointer; with the instruction
+counter, jumps and returns to one are reported at their target.
 """
 
 from __future__ import annotations
