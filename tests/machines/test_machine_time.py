@@ -289,8 +289,24 @@ def test_long_runs_of_slow_blocks_still_notice_the_host(lab: Lab) -> None:
     assert lab.run(2 * MS) is Stop.DEADLINE
     slow = lab.machine._slice
     lab.load(SPIN)
-    assert lab.run(800 * MS) is Stop.DEADLINE
+    assert lab.run(200 * MS) is Stop.DEADLINE
     assert lab.machine._slice > slow
+
+
+@pytest.mark.parametrize("clock", ["virtual", "host"])
+@pytest.mark.parametrize("counter", ["blocks", "instructions"])
+@pytest.mark.parametrize("vector", [0, DATA])
+def test_a_storm_of_fetch_faults_ends_at_the_deadline(
+    make_lab: Callable[..., Lab], clock: str, counter: str, vector: int
+) -> None:
+    """No instruction runs, so no counter counts: neither with a handler that changes nothing nor with a
+    trap vector that cannot be executed."""
+    lab = make_lab(clock=clock, counter=counter)
+    lab.load(a.jalr("zero", 0, "zero"))
+    lab.cpu.set("stvec", vector)
+    deadline = lab.machine.clock.now() + MS
+    assert lab.machine.run(deadline, lambda trap: True) is Stop.DEADLINE
+    assert lab.machine.clock.now() >= deadline
 
 
 def test_the_foreign_range_is_not_the_firmwares(lab: Lab) -> None:

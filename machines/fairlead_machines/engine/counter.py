@@ -86,7 +86,7 @@ def _block_callback(stop: int) -> bytes | None:
     return None
 
 
-def _make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char | None]:
+def _make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char]:
     """Machine code in a page of its own, and its first byte, which has its address.
 
     The page is executable only once it is written: that is when Linux brings aarch64's instruction cache up
@@ -120,10 +120,11 @@ class BlockCounter:
             raise MachineError(
                 f"no native block counter for {platform.machine()} hosts", hint="use the instruction counter"
             )
-        self._memory, self._exported = _make_executable(code)
+        self._memory, first = _make_executable(code)
+        self._exported: ctypes.c_char | None = first
         self._record = (ctypes.c_int64 * 3)()
         self.cell = ctypes.c_int64.from_buffer(self._record)
-        unicorn.add_hook(HOOK_BLOCK, ctypes.addressof(self._exported), ctypes.addressof(self._record))
+        unicorn.add_hook(HOOK_BLOCK, ctypes.addressof(first), ctypes.addressof(self._record))
 
     def last_block_end(self) -> int | None:
         return self._record[1] + self._record[2] & (1 << 64) - 1

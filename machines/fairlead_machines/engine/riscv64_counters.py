@@ -26,6 +26,7 @@ _CYCLE, _INSTRET = 0xC00, 0xC02
 _HIGHEST_BYTE = b"\xc0"
 _CSRRS_X0, _CSRRS_X0_MASK = 0x2073, 0xFF07F
 _LARGEST = 64 << 20
+_PART = 1 << 20
 _MOST_MAPPINGS = 1024
 
 
@@ -66,20 +67,24 @@ class CounterReads:
     def look(self) -> None:
         """Watch the reads in what is unseen."""
         before = len(self.sites)
-        ram = self._view.ram
         for virtual, start, size in self.unseen:
-            code = bytes(ram[start : start + size])
-            at = code.find(_HIGHEST_BYTE)
-            while at >= 0:
-                # Only one byte in hundreds gets here, and of those one in hundreds is a read.
-                if at & 1 and at >= 3 and self._is_read(int.from_bytes(code[at - 3 : at + 1], "little")):
-                    self._watch(virtual + at - 3)
-                at = code.find(_HIGHEST_BYTE, at + 1)
+            for offset in range(0, size, _PART):
+                # A read may lie across two parts.
+                self._look_at(virtual + offset, start + offset, min(_PART + 2, size - offset))
         self.unseen.clear()
         if len(self.sites) > before:
             # The hook skips its instruction, which is an exit inside a block.
             self._unicorn.set_exits_inside_blocks(True)
             self._unicorn.flush_blocks()
+
+    def _look_at(self, virtual: int, start: int, size: int) -> None:
+        code = bytes(self._view.ram[start : start + size])
+        at = code.find(_HIGHEST_BYTE)
+        while at >= 0:
+            # One byte in hundreds gets here, and of those one in hundreds is a read's last.
+            if at & 1 and at >= 3 and self._is_read(int.from_bytes(code[at - 3 : at + 1], "little")):
+                self._watch(virtual + at - 3)
+            at = code.find(_HIGHEST_BYTE, at + 1)
 
     @staticmethod
     def _is_read(word: int) -> bool:
