@@ -1,6 +1,6 @@
 """From what Unicorn reports of an exception to what the manual says (Intel SDM volume 3A, chapter 6).
 
-Errors of the x87 unit (#MF) are of kind DIVIDE, and #OF, #TS, #NP and #SS of kind PROTECTION; the cause tells.
+x87 errors (#MF) are of kind DIVIDE; #OF, #TS, #NP and #SS of kind PROTECTION: the cause tells them apart.
 """
 
 from __future__ import annotations
