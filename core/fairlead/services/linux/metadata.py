@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EBADF, EINVAL, ENODATA, ENOSYS, ENOTSUP
+from errno import EBADF, EINVAL, ENODATA, ENOSYS, ENOTSUP, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
@@ -12,7 +12,7 @@ from fairlead.services.linux.filestructures import pack_stat, pack_statfs, pack_
 from fairlead.services.linux.handler import Handlers
 from fairlead.services.linux.paths import node_at, path_at
 from fairlead.services.linux.structures import TIMESPEC, i32, i64, u32
-from fairlead.services.vfs import Node, Stat
+from fairlead.services.vfs import Node, Stat, SymbolicLink
 
 if TYPE_CHECKING:
     from fairlead.services.linux.process import Process
@@ -119,6 +119,8 @@ def fchmod(process: Process, fd: int, mode: int) -> int:
 
 def fchmodat2(process: Process, dirfd: int, path: int, mode: int, flags: int) -> int:
     node = _at(process, dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+    if isinstance(node, SymbolicLink):
+        raise GuestRefusal(EOPNOTSUPP)  # a link's own mode counts for nothing (chmod(2))
     process.files.names.set_mode(node, mode)
     return 0
 

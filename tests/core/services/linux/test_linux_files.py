@@ -24,6 +24,7 @@ from errno import (
     ENOTDIR,
     ENOTSUP,
     ENOTTY,
+    EOPNOTSUPP,
     EPERM,
     ERANGE,
     EXDEV,
@@ -410,3 +411,10 @@ def test_the_devices(desk: Any, hand: Hand) -> None:
     assert hand.get(random, 32) != hand.get(random, 32)
     desk.value("newfstatat", HERE, hand.text("/dev/zero"), hand.room + 512, 0)
     assert unpacked(desk, hand.room + 512 + 16, "<I12xQ") == (stat.S_IFCHR | 0o666, 0x105)
+
+
+def test_the_mode_of_a_link_itself_cannot_be_changed(desk: Any, hand: Hand) -> None:
+    desk.value("close", hand.open("/tmp/file", O_RDWR | O_CREAT, 0o600))
+    desk.value("symlinkat", hand.text("file"), HERE, hand.text("/tmp/link", 100))
+    assert desk.errno("fchmodat2", HERE, hand.text("/tmp/link"), 0o444, 0x100) == EOPNOTSUPP
+    assert desk.errno("fchmodat2", HERE, hand.text("/tmp/link"), 0o444, 0) == 0
