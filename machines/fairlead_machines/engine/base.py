@@ -20,7 +20,7 @@ __all__ = ["EngineMachine"]
 _QUANTUM = 5_000_000
 """Host nanoseconds that a slice should take: how long a request to stop may wait."""
 _FIRST_SLICE = 20_000
-_LEAST, _MOST = 1_000, 4_000_000
+_LEAST, _MOST = 1_000, 1_000_000
 
 
 class EngineMachine(ABC):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import platform
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -78,12 +78,12 @@ _AARCH64 = b"".join(
 def _block_callback(stop: int) -> bytes | None:
     """Machine code that notes a block, counts it down and stops below zero; None if the host has none."""
     address = stop.to_bytes(8, "little")
-    machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64"):
+    host = os.uname()  # not the module platform, which compiles a dozen regular expressions
+    if host.machine in ("x86_64", "amd64"):
         return _X86_64 + address + _X86_64_END
-    if machine in ("aarch64", "arm64") and platform.system() == "Linux":
+    if host.machine == "aarch64" and host.sysname == "Linux":
         return _AARCH64 + address
-    return None
+    return None  # on macOS an executable page needs MAP_JIT
 
 
 def _make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char]:
@@ -118,7 +118,7 @@ class BlockCounter:
         code = _block_callback(stop)
         if code is None:
             raise MachineError(
-                f"no native block counter for {platform.machine()} hosts", hint="use the instruction counter"
+                f"no native block counter for {os.uname().machine} hosts", hint="use the instruction counter"
             )
         self._memory, first = _make_executable(code)
         self._exported: ctypes.c_char | None = first
