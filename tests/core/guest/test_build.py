@@ -13,7 +13,7 @@ from fairlead.errors import PortError, ToolError, UsageError
 from fairlead.guest.build import build_program, resolve
 from fairlead.guest.cache import Cache
 from fairlead.guest.image import load_image
-from fairlead.port import GuestEnv, Port
+from fairlead.port import Port
 
 HELLO = 'package main\n\nfunc main() { println("hello") }\n'
 
@@ -172,8 +172,7 @@ def change_overlay(builds: Builds) -> bytes:
     (overlay / "files/src/runtime/new.go").write_text(
         'package runtime\n\nfunc init() { println("overlaid") }\n'
     )
-    changes = {"goos": guest.goos, "goarch": guest.goarch, "link_flags": guest.link_flags}
-    object.__setattr__(builds.port, "guest", GuestEnv(overlay=overlay, **changes))  # type: ignore[arg-type]
+    builds.port = builds.port._replace(guest=guest._replace(overlay=overlay))
     return b"overlaid"
 
 
