@@ -417,4 +417,4 @@ def test_the_mode_of_a_link_itself_cannot_be_changed(desk: Any, hand: Hand) -> N
     desk.value("close", hand.open("/tmp/file", O_RDWR | O_CREAT, 0o600))
     desk.value("symlinkat", hand.text("file"), HERE, hand.text("/tmp/link", 100))
     assert desk.errno("fchmodat2", HERE, hand.text("/tmp/link"), 0o444, 0x100) == EOPNOTSUPP
-    assert desk.errno("fchmodat2", HERE, hand.text("/tmp/link"), 0o444, 0) == 0
+    desk.value("fchmodat2", HERE, hand.text("/tmp/link"), 0o444, 0)
