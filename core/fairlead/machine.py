@@ -258,6 +258,10 @@ class BoardOptions(NamedTuple):
     properties: Mapping[str, bytes] = MappingProxyType({})
     """Further raw properties of the device tree's /chosen node."""
     seed: int = 0
+    user: bool = False
+    """The program runs in user mode, as under a kernel: its calls and faults are for the OS half alone.
+
+    A board whose guests run in user mode anyway takes no notice."""
     counter: str = "auto"
     """"blocks" (native block counter), "instructions" (count=), or "auto": blocks where the host can."""
 

@@ -42,7 +42,12 @@ class VirtMachine(Riscv64Machine):
     ) -> None:
         wakeup = Wakeup()
         super().__init__(
-            unicorn, ram, make_clock(options, counter, wakeup), counter, wakeup, Riscv64Cpu(unicorn)
+            unicorn,
+            ram,
+            make_clock(options, counter, wakeup),
+            counter,
+            wakeup,
+            Riscv64Cpu(unicorn, user=options.user),
         )
         self.console: Console = options.console
         self.exit_code = 0

@@ -1,4 +1,4 @@
-"""The riscv64 engine: an RV64GC hart in S-mode, and how its traps and interrupts reach the world.
+"""The riscv64 engine: an RV64GC hart in S-mode or U-mode, and how its traps and interrupts reach the world.
 
 Where Unicorn differs from the privileged specification, the difference ends here and in the modules beside:
 the program counter reported 4 too far, the fault address kept to itself, the causes of atomics, breakpoints
@@ -82,7 +82,8 @@ class Riscv64Machine(EngineMachine):
 
     Traps go where the guest wants them: with stvec zero to `on_trap`, otherwise to the guest's own vector, as
     on hardware. Calls from S-mode are the firmware's in both cases; those that it does not serve reach
-    `on_trap` if a port has registered the extension or the guest has no vector.
+    `on_trap` if a port has registered the extension or the guest has no vector. Of a program in U-mode all go
+    to `on_trap`.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Riscv64Machine(EngineMachine):
                     return
             pc, a7, privilege, vector = self._frame()
             if privilege != SUPERVISOR:
-                vector = self._hart.get("stvec")
+                vector = self._hart.trap_vector()
             self._charge(TRAP_COST)
             if cause == _ECALL_U:
                 self._call(pc - 4 & _MASK, a7, privilege, vector)
@@ -224,7 +225,7 @@ class Riscv64Machine(EngineMachine):
     def _fault(self, code: int) -> Stop | None:
         """Breakpoints and physical holes, which Unicorn reports as errors with pc at the instruction."""
         pc, _a7, privilege, _vector = self._frame()
-        vector = self._hart.get("stvec")
+        vector = self._hart.trap_vector()
         if code == ERR_INSN_INVALID:
             cause, address = _BREAKPOINT, pc
         elif code in _HOLES:
@@ -254,7 +255,7 @@ class Riscv64Machine(EngineMachine):
             reached, self._exit = self._hart.pc == self._exit, None
             if reached:
                 return None
-        if not self._hart.get("stvec"):
+        if not self._hart.trap_vector():
             return Stop.WAIT
         if self._hart.get("sip") & self._hart.get("sie"):
             return None
@@ -281,12 +282,12 @@ class Riscv64Machine(EngineMachine):
 
     def pending_interrupt(self) -> Trap | None:
         self.ring_alarms()
-        return None if self._hart.get("stvec") else self.interrupts.pending()
+        return None if self._hart.trap_vector() else self.interrupts.pending()
 
     def _take_interrupts(self) -> bool:
         if self.interrupts.idle():
             return False
-        if not self._hart.get("stvec"):
+        if not self._hart.trap_vector():
             return self.interrupts.pending() is not None
         self.interrupts.deliver()
         return False

@@ -12,7 +12,7 @@ from fairlead_machines.engine.riscv64_counters import CounterReads
 from fairlead_machines.engine.riscv64_cpu import MACHINE, Riscv64Cpu
 from fairlead_machines.engine.riscv64_emulate import Emulator
 from fairlead_machines.engine.riscv64_memory import GuestView
-from fairlead_machines.engine.sv39 import Sv39
+from fairlead_machines.engine.sv39 import Sv39, UserSv39
 
 __all__ = ["Translations"]
 
@@ -51,7 +51,7 @@ class Translations:
             self._counter_reads.look()
 
     def new_tables(self, allocate: Callable[[int], int]) -> Sv39:
-        return Sv39(
+        return (UserSv39 if self._cpu.user else Sv39)(
             self._view.words, self._base, allocate, self.forget_addresses, self._executable, self._activate
         )
 

@@ -41,7 +41,7 @@ _FCSR = _SLOTS["fcsr"]
 
 
 class Riscv64Cpu:
-    """`Cpu` for one hart, id 0, in S-mode.
+    """`Cpu` for one hart, id 0, whose guest starts in S-mode or is a program in U-mode.
 
     Beyond the contract's registers: fflags, frm, sie, sip, sepc, scause, stval, scounteren, priv (0 U, 1 S).
     mstatus.TVM is kept set, so that satp accesses and sfence.vma trap to the engine: Unicorn itself does not
@@ -50,7 +50,10 @@ class Riscv64Cpu:
 
     arch = "riscv64"
 
-    def __init__(self, unicorn: Unicorn) -> None:
+    def __init__(self, unicorn: Unicorn, *, user: bool = False) -> None:
+        self.user = user
+        """Is the guest in U-mode, with all of S-mode done by the caller of `run`?"""
+        self._mode = USER if user else SUPERVISOR
         self._unicorn = unicorn
         self._lib = unicorn.lib
         self._read = unicorn.lib.uc_reg_read
@@ -71,9 +74,9 @@ class Riscv64Cpu:
         self._reset()
 
     def _reset(self) -> None:
-        """S-mode with the FPU on, paging off, interrupts off; TVM set."""
+        """The guest's mode with the FPU on, paging off, interrupts off; TVM set."""
         self.set_machine(MSTATUS, _FS_INITIAL | _TVM)
-        self.set("priv", SUPERVISOR)
+        self.set("priv", self._mode)
 
     @property
     def pc(self) -> int:
@@ -139,6 +142,10 @@ class Riscv64Cpu:
         if not privilege:
             self.set("priv", USER)
 
+    def trap_vector(self) -> int:
+        """Where the guest takes its traps itself; 0 if it does not, as no program does."""
+        return 0 if self.user else self.get("stvec")
+
     def batch(self, registers: Sequence[str]) -> Batch:
         """CSRs in a batch have no sure value while the hart is in U-mode or, for fcsr, the FPU is off."""
         for name in registers:
@@ -163,7 +170,7 @@ class Riscv64Cpu:
     def blank(self) -> Context:
         registers = self._new_context()
         values = registers.values
-        values[_RAISED] = values[_PRIV] = SUPERVISOR
+        values[_RAISED], values[_PRIV] = SUPERVISOR, self._mode
         values[_UNIT] = values[_SSTATUS] = _FS_INITIAL
         return registers
 
