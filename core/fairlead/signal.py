@@ -46,7 +46,10 @@ class Sig(enum.IntEnum):
 
 
 class Signal(NamedTuple):
-    """One occurrence. `code` is si_code (SI_KERNEL 0x80, SEGV_MAPERR 1, SI_TKILL -6), `address` si_addr."""
+    """One occurrence. `code` is si_code (SI_KERNEL 0x80, SEGV_MAPERR 1, SI_TKILL -6), `address` si_addr.
+
+    Of a synchronous one `trap` and `error` are `Trap.cause` and `Trap.error`, for frames that hold them.
+    """
 
     number: int
     code: int = 0
@@ -56,6 +59,8 @@ class Signal(NamedTuple):
     value: int = 0
     synchronous: bool = False
     """Caused by the instruction the thread stands at: it cannot wait, and masked it ends the process."""
+    trap: int = 0
+    error: int = 0
 
 
 class Action(NamedTuple):

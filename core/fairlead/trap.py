@@ -37,9 +37,9 @@ class Trap:
     """One trap; the interrupted registers are read from the `Cpu` it comes with.
 
     `cause` is scause with its interrupt bit (RISC-V privileged specification, table "Supervisor cause
-    register values after trap") or the x86 vector number. `pc` is sepc: the trapping instruction, or for an
-    interrupt the next one to run. `address` is stval or CR2; 0 where the architecture gives none. `error` is
-    the x86 error code, 0 elsewhere.
+    register values after trap") or the x86 vector number, 256 or more for the syscall instruction. `pc` is
+    sepc: the trapping instruction, or for an interrupt the next one to run. `address` is stval or CR2; 0
+    where the architecture gives none. `error` is the x86 error code, 0 elsewhere.
     """
 
     kind: TrapKind

@@ -16,7 +16,7 @@ from fairlead.machine import Cpu
 from fairlead.services.guestmemory import GuestMemory
 from fairlead.services.linux.siginfo import SIGINFO_SIZE, siginfo
 from fairlead.services.signals import SA_RESTORER
-from fairlead.signal import Action, Sig, Signal
+from fairlead.signal import Action, Signal
 
 __all__ = ["SignalFrame"]
 
@@ -39,7 +39,7 @@ _FIXED_FLAGS = 0x202  # IF and the bit that is always one
 _ENTRY_CLEARS = 0x10500  # DF, RF, TF
 _FNINIT_CWD = 0x37F
 _MXCSR = 0xFFFF
-_TRAPS = {Sig.SIGFPE: 0, Sig.SIGTRAP: 3, Sig.SIGILL: 6, Sig.SIGSEGV: 14, Sig.SIGBUS: 17}
+_PAGE_FAULT = 14
 
 
 class SignalFrame:
@@ -78,10 +78,10 @@ class SignalFrame:
         base, flags, size = altstack
         state = (at + 8 + _FRAME.size + 63) & ~63
         general = self._general.read()
-        trap = _TRAPS.get(signal.number, 0) if signal.synchronous else 0  # type: ignore[call-overload]
+        cr2 = signal.address if signal.trap == _PAGE_FAULT else 0
         frame = _FRAME.pack(
             action.restorer, _UC_FLAGS, 0, base, flags, 0, size, *general, _USER_CS, 0, 0, _USER_DS,
-            0, trap, mask, signal.address, state, mask, siginfo(signal),
+            signal.error, signal.trap, mask, cr2, state, mask, siginfo(signal),
         )  # fmt: skip
         get = self._cpu.get
         registers = b"".join(get(name).to_bytes(16, "little") for name in _XMM)

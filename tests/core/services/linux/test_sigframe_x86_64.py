@@ -67,7 +67,7 @@ def push(frame: SignalFrame, cpu: Registers, signal: Signal, flags: int = RESTOR
 def test_layout_and_way_back(cpu: Registers, memory: GuestMemory) -> None:
     before = dict(cpu)
     frame = SignalFrame(cpu, memory)
-    at = push(frame, cpu, Signal(11, 1, 0xBAD, synchronous=True))
+    at = push(frame, cpu, Signal(11, 1, 0xBAD, synchronous=True, trap=14, error=6))
     assert at % 16 == 8 and at + 440 <= before["rsp"] - 128 - 512
     assert (cpu["rip"], cpu["rsp"], cpu["rdi"], cpu["rax"]) == (HANDLER, at, 11, 0)
     assert (cpu["rsi"], cpu["rdx"]) == (at + 312, at + 8)
@@ -79,7 +79,8 @@ def test_layout_and_way_back(cpu: Registers, memory: GuestMemory) -> None:
     for name, offset in (("r8", 48), ("r15", 104), ("rdi", 112), ("rax", 152), ("rsp", 168), ("rip", 176)):
         assert word(offset) == before[name], name
     assert unpack_from("<4H", data, 192) == (0x33, 0, 0, 0x2B)
-    assert (word(208), word(224), word(304)) == (14, 0xBAD, 0x5555)  # trapno, cr2, uc_sigmask
+    assert [word(offset) for offset in (200, 208, 224, 304)] == [6, 14, 0xBAD, 0x5555]
+    # err, trapno, cr2, uc_sigmask
     state = word(232)
     assert state % 64 == 0
     floats = memory.read(state, 512)
