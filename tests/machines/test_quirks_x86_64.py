@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fairlead.machine import PAGE_SIZE, Prot
-from fairlead_machines.engine import native
+from fairlead_machines.engine import native, x86_64_boot, x86_64_instructions, x86_64_registers
 from fairlead_machines.engine.native import Registers, Unicorn
 from fairlead_machines.engine.paging4 import Paging4
 from fairlead_machines.engine.ram import EngineRam
 from fairlead_machines.engine.x86_64_cpu import X86Cpu
 from fairlead_machines.engine.x86_64_cpuid import MODEL
-from fairlead_machines.engine.x86_64_registers import CR4, IDS, RIP
+from fairlead_machines.engine.x86_64_registers import CR4, IDS, RIP, VECTORS
 
 RAM = 0x1_0000_0000
 CODE, DATA, STACK = 0x40_0000, 0x60_0000, 0x80_0000
@@ -335,3 +335,16 @@ def test_a_stop_is_precise_at_interrupts_and_calls(bare: Bare) -> None:
         bare.run(code)
         assert bare.cpu.get("rcx") == 0
         assert bare.cpu.pc == CODE + code.index(" ") // 2
+
+
+def test_x86_numbers_are_those_of_the_binding() -> None:
+    const = pytest.importorskip("unicorn.x86_const")
+    for name, number in (IDS | VECTORS).items():
+        assert getattr(const, f"UC_X86_REG_{name.upper()}") == number
+    for name in ("CR0", "CR4", "CS", "DR0", "GDTR", "MSR"):
+        assert getattr(const, f"UC_X86_REG_{name}") == getattr(x86_64_registers, name)
+    for name in ("FPCW", "FPTAG"):
+        assert getattr(const, f"UC_X86_REG_{name}") == getattr(x86_64_boot, f"_{name}")
+    for name in ("CPUID", "IN", "OUT", "RDTSC", "RDTSCP", "SYSCALL", "SYSENTER"):
+        assert getattr(const, f"UC_X86_INS_{name}") == getattr(x86_64_instructions, f"_{name}")
+    assert const.UC_CPU_X86_SANDYBRIDGE == MODEL
