@@ -59,6 +59,8 @@ def _checked(answer: Iterable[Described], kind: type[Described]) -> list[Describ
 
 def _add(found: Installed, entry: Entry) -> None:
     ports, boards = _discover(entry.load())
+    if not ports and not boards:
+        raise ValueError("offers neither a port nor a board; are its hooks marked @hookimpl?")
     where = entry.distribution or entry.module
     taken = [port.name for port in ports if port.name in found.ports]
     taken += [board.name for board in boards if board.name in found.boards]
@@ -74,9 +76,14 @@ def _add(found: Installed, entry: Entry) -> None:
 def installed() -> Installed:
     """Load every entry point; use `find_port` and `find_board` where one name is wanted."""
     found = Installed()
+    done = set()
     for entry in entries():
+        what = entry.module, entry.distribution
+        if what in done:
+            continue  # a module with several ports has an entry point by the name of each
         try:
             _add(found, entry)
+            done.add(what)
         except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split()) or "no reason given"
             found.failures[entry.name] = f"{type(error).__name__}: {reason}"
