@@ -1,0 +1,1 @@
+"""Stock Go on Linux, on both architectures: the control that other ports are compared with."""

@@ -1,0 +1,66 @@
+"""The linux ports: stock Go programs, as they are, over the core's Linux services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from fairlead import hookimpl
+from fairlead.port import GuestEnv, Option, Port
+from fairlead.syscall import RegisterABI
+from fairlead_linux.convention import SyscallInstruction
+
+if TYPE_CHECKING:
+    from fairlead.machine import BoardOptions
+    from fairlead.port import PortObject, Program, Services
+
+_RISCV64 = RegisterABI(number="a7", arguments=("a0", "a1", "a2", "a3", "a4", "a5"), result="a0")
+_AMD64 = SyscallInstruction(
+    RegisterABI(number="rax", arguments=("rdi", "rsi", "rdx", "r10", "r8", "r9"), result="rax")
+)
+
+
+def _milliseconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1000:
+        raise ValueError("it must be a number from 1 to 1000")
+    return int(text)
+
+
+_OPTIONS = (Option("slice", "4", _milliseconds, "milliseconds that a thread runs before the next"),)
+
+
+def _boot(services: Services) -> PortObject:
+    from fairlead_linux.kernel import Kernel
+
+    return Kernel(services)
+
+
+def _user_mode(_program: Program, options: BoardOptions) -> BoardOptions:
+    return options._replace(user=True)
+
+
+@hookimpl
+def fairlead_ports() -> Iterable[Port]:
+    return [
+        Port(
+            name="linux-amd64",
+            summary="stock Go on Linux, x86-64: the control that other ports are compared with",
+            board="pc",
+            abi=1,
+            guest=GuestEnv(goos="linux", goarch="amd64", overlay=None),
+            convention=_AMD64,
+            options=_OPTIONS,
+            boot=_boot,
+        ),
+        Port(
+            name="linux-riscv64",
+            summary="stock Go on Linux, RISC-V: the control that other ports are compared with",
+            board="virt",
+            abi=1,
+            guest=GuestEnv(goos="linux", goarch="riscv64", overlay=None),
+            convention=_RISCV64,
+            options=_OPTIONS,
+            boot=_boot,
+            configure=_user_mode,
+        ),
+    ]
