@@ -14,6 +14,7 @@ from errno import (
     ENOENT,
     ENOTDIR,
     ENOTEMPTY,
+    EOPNOTSUPP,
     EPERM,
     EROFS,
     EXDEV,
@@ -299,6 +300,8 @@ class Namespace:
     def set_mode(self, node: Node, mode: int) -> None:
         """chmod(2)."""
         self._may_alter(node)
+        if isinstance(node, SymbolicLink):
+            raise GuestRefusal(EOPNOTSUPP)
         if not self.user.owns(node):
             raise GuestRefusal(EPERM)
         node.set_mode(mode & 0o7777)

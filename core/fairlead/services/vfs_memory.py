@@ -9,12 +9,8 @@ from errno import EPERM
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
-from fairlead.services.description import (
-    Buffers,
-    Description,
-    DirectoryDescription,
-    FileDescription,
-)
+from fairlead.services.description import Buffers, Description, FileDescription
+from fairlead.services.directories import DirectoryDescription
 from fairlead.services.vfs import Directory, FileSystem, Node, Space, Stat, SymbolicLink
 from fairlead.services.vfs_blocks import Blocks, Quota
 

@@ -20,7 +20,7 @@ from fairlead.services.hostfolder import HostBudget, HostFolder, HostTree
 from fairlead.services.resolve import User
 from fairlead.services.vfs import Directory, Node
 from fairlead.services.vfs_blocks import Quota
-from fairlead.services.vfs_host import HostContent, host_owner
+from fairlead.services.vfs_hostfile import HostContent, host_owner
 from fairlead.services.vfs_memory import (
     MemoryDirectory,
     MemoryFile,

@@ -117,15 +117,26 @@ class OpenedNode(Node):
 
 
 class DescriptorDirectory(MemoryDirectory):
-    """/proc/self/fd: a magic link for each open descriptor."""
+    """/proc/self/fd: a magic link for each open descriptor.
 
-    __slots__ = ("_table",)
+    What is open without being a file counts as one of the file system `beside`, which can be written to.
+    """
+
+    __slots__ = ("_beside", "_table")
 
     def __init__(
-        self, fs: MemoryFileSystem, table: FileTable, uid: int, gid: int, parent: Directory, name: bytes
+        self,
+        fs: MemoryFileSystem,
+        table: FileTable,
+        uid: int,
+        gid: int,
+        parent: Directory,
+        name: bytes,
+        beside: MemoryFileSystem,
     ) -> None:
         super().__init__(fs, 0o500, uid, gid, parent, name)
         self._table = table
+        self._beside = beside
 
     def lookup(self, name: bytes) -> Node | None:
         if not name.isdigit() or len(name) > 9 or (name[0] == 0x30 and name != b"0"):
@@ -137,7 +148,7 @@ class DescriptorDirectory(MemoryDirectory):
 
         def jump() -> Node:
             node = description.node
-            return OpenedNode(self.fs, description, self.uid, self.gid) if node is None else node
+            return OpenedNode(self._beside, description, self.uid, self.gid) if node is None else node
 
         return _LooseLink(self.fs, number, description.path, jump)
 

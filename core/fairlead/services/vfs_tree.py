@@ -86,7 +86,7 @@ def add_proc(
     me.add(b"exe", MemoryLink(fs, program, user.uid, user.gid))
     me.add(b"cwd", JumpLink(fs, lambda: path_of(cwd()) or b"(unreachable)", cwd))
     me.add(b"root", MemoryLink(fs, b"/", user.uid, user.gid))
-    me.add(b"fd", DescriptorDirectory(fs, table, user.uid, user.gid, me, b"fd"))
+    me.add(b"fd", DescriptorDirectory(fs, table, user.uid, user.gid, me, b"fd", into.fs))
     fs.read_only = True
     return me
 

@@ -215,3 +215,14 @@ def test_a_program_without_streams_has_null_ones(make_files: Callable[..., Files
     with pytest.raises(GuestRefusal) as caught:
         files.make_epoll().add(0, files.description(0), EPOLLIN, 0)
     assert caught.value.errno == EPERM
+
+
+def test_dev_stdout_is_standard_output_whatever_it_is(
+    make_files: Callable[..., Files], tmp_path: Path, pipe: tuple[int, int]
+) -> None:
+    with (tmp_path / "out").open("wb") as file:
+        for number in (pipe[1], file.fileno()):
+            files = make_files(streams=(None, number, None))
+            again = files.names.open(files.cwd, b"/dev/stdout", O_WRONLY, 0)
+            assert again.write((memoryview(b"out"),)) == 3
+    assert os.read(pipe[0], 10) == b"out" == (tmp_path / "out").read_bytes()

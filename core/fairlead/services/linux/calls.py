@@ -14,15 +14,15 @@ __all__ = ["MODULES", "SERVED", "find_handler"]
 
 MODULES: Mapping[str, str] = {
     "archcalls": "arch_prctl riscv_flush_icache riscv_hwprobe",
+    "controls": "fcntl ioctl",
+    "copies": "copy_file_range sendfile splice",
     "descriptors": """
-        close close_range dup dup2 dup3 eventfd eventfd2 fcntl flock getdents64 ioctl pipe pipe2 readahead
+        close close_range dup dup2 dup3 eventfd eventfd2 flock getdents64 pipe pipe2
     """,
     "memory": "brk madvise mincore mlock mlockall mmap mprotect msync munlock munlockall munmap",
     "metadata": """
-        access chmod chown faccessat faccessat2 fadvise64 fallocate fchmod fchmodat fchmodat2 fchown
-        fchownat fdatasync fgetxattr flistxattr fremovexattr fsetxattr fstat fstatfs fsync ftruncate
-        getxattr lchown lgetxattr listxattr llistxattr lremovexattr lsetxattr lstat newfstatat removexattr
-        setxattr stat statfs statx sync sync_file_range syncfs truncate utimensat
+        access chmod chown faccessat faccessat2 fchmod fchmodat fchmodat2 fchown fchownat fstat fstatfs
+        lchown lstat newfstatat stat statfs statx utimensat
     """,
     "misc": """
         getrandom getrlimit getrusage io_uring_setup landlock_create_ruleset membarrier perf_event_open
@@ -37,10 +37,14 @@ MODULES: Mapping[str, str] = {
     "polling": """
         epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait poll ppoll pselect6 select
     """,
+    "positioned": "lseek pread64 preadv preadv2 pwrite64 pwritev pwritev2",
     "prctl": "prctl",
     "signals": """
         kill pause rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn rt_sigsuspend sigaltstack tgkill
         tkill
+    """,
+    "storage": """
+        fadvise64 fallocate fdatasync fsync ftruncate readahead sync sync_file_range syncfs truncate
     """,
     "threads": """
         clone clone3 execve execveat exit exit_group fork futex getcpu getpid getppid gettid
@@ -52,14 +56,15 @@ MODULES: Mapping[str, str] = {
         setitimer settimeofday time timer_create timer_delete timer_getoverrun timer_gettime timer_settime
         times
     """,
-    "transfers": """
-        copy_file_range lseek pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readv sendfile splice
-        write writev
-    """,
+    "transfers": "read readv write writev",
     "users": """
         capget capset getegid geteuid getgid getgroups getpgid getpgrp getpriority getresgid getresuid
         getsid getuid setgid setgroups setpgid setpriority setregid setresgid setresuid setreuid setsid
         setuid
+    """,
+    "xattrs": """
+        fgetxattr flistxattr fremovexattr fsetxattr getxattr lgetxattr listxattr llistxattr lremovexattr
+        lsetxattr removexattr setxattr
     """,
 }
 """Module to the names of its calls."""

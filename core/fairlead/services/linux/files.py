@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from fairlead.errors import GuestRefusal, UsageError
-from fairlead.services.description import Description, PathDescription, directory_of
+from fairlead.services.description import Description, PathDescription
+from fairlead.services.directories import directory_of
 from fairlead.services.eventfd import EventDescription
 from fairlead.services.filetable import FileTable
 from fairlead.services.flags import AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY

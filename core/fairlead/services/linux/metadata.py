@@ -1,17 +1,17 @@
-"""Calls that read and change attributes (stat(2), chmod(2), utimensat(2), access(2), statfs(2), xattr(7))."""
+"""Calls that read and change attributes (stat(2), statfs(2), chmod(2), access(2), utimensat(2))."""
 
 from __future__ import annotations
 
-from errno import EBADF, EINVAL, ENODATA, ENOSYS, ENOTSUP, EOPNOTSUPP
+from errno import EBADF, EINVAL, ENOSYS, EOPNOTSUPP
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
-from fairlead.services.description import FileDescription, PathDescription
+from fairlead.services.description import PathDescription
 from fairlead.services.flags import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from fairlead.services.linux.filestructures import pack_stat, pack_statfs, pack_statx
 from fairlead.services.linux.handler import Handlers
 from fairlead.services.linux.paths import node_at, path_at
-from fairlead.services.linux.structures import TIMESPEC, i32, i64, u32
+from fairlead.services.linux.structures import TIMESPEC, i32, u32
 from fairlead.services.vfs import Node, Stat, SymbolicLink
 
 if TYPE_CHECKING:
@@ -205,118 +205,6 @@ def _time(data: bytes, present: int) -> tuple[int | None, bool]:
     return seconds * _BILLION + nanoseconds, False
 
 
-# -- size -----------------------------------------------------------------------------------------------
-
-
-def truncate(process: Process, path: int, size: int) -> int:
-    if i64(size) < 0:
-        raise GuestRefusal(EINVAL)
-    files = process.files
-    files.names.truncate(files.cwd, path_at(process, path), size)
-    return 0
-
-
-def ftruncate(process: Process, fd: int, size: int) -> int:
-    description = process.files.description(u32(fd))
-    if i64(size) < 0 or not description.writable:
-        raise GuestRefusal(EINVAL)
-    description.truncate(size)
-    return 0
-
-
-def fallocate(process: Process, fd: int, mode: int, offset: int, size: int) -> int:
-    description = process.files.description(u32(fd))
-    offset, size = i64(offset), i64(size)
-    if not description.writable:
-        raise GuestRefusal(EBADF)
-    if offset < 0 or size <= 0:
-        raise GuestRefusal(EINVAL)
-    description.allocate(u32(mode), offset, size)
-    return 0
-
-
-# -- keeping --------------------------------------------------------------------------------------------
-
-
-def fsync(process: Process, fd: int) -> int:
-    process.files.description(u32(fd)).sync()
-    return 0
-
-
-def fdatasync(process: Process, fd: int) -> int:
-    return fsync(process, fd)
-
-
-def sync(process: Process) -> int:
-    return 0
-
-
-def syncfs(process: Process, fd: int) -> int:
-    process.files.description(u32(fd))
-    return 0
-
-
-def sync_file_range(process: Process, fd: int, offset: int, size: int, flags: int) -> int:
-    if not isinstance(process.files.description(u32(fd)), FileDescription) or u32(flags) & ~7:
-        raise GuestRefusal(EINVAL)
-    return 0
-
-
-def fadvise64(process: Process, fd: int, offset: int, size: int, advice: int) -> int:
-    process.files.description(u32(fd))
-    if u32(advice) > 5:
-        raise GuestRefusal(EINVAL)
-    return 0
-
-
-# -- extended attributes: there are none ----------------------------------------------------------------
-
-
-def setxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=True)
-    raise GuestRefusal(ENOTSUP)
-
-
-def lsetxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=False)
-    raise GuestRefusal(ENOTSUP)
-
-
-def fsetxattr(process: Process, fd: int) -> int:
-    process.files.description(u32(fd))
-    raise GuestRefusal(ENOTSUP)
-
-
-def getxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=True)
-    raise GuestRefusal(ENODATA)
-
-
-def lgetxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=False)
-    raise GuestRefusal(ENODATA)
-
-
-def fgetxattr(process: Process, fd: int) -> int:
-    process.files.description(u32(fd))
-    raise GuestRefusal(ENODATA)
-
-
-def listxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=True)
-    return 0
-
-
-def llistxattr(process: Process, path: int) -> int:
-    node_at(process, _HERE, path, follow=False)
-    return 0
-
-
-def flistxattr(process: Process, fd: int) -> int:
-    process.files.description(u32(fd))
-    return 0
-
-
 HANDLERS: Handlers = {
     each.__name__: each
     for each in (
@@ -325,37 +213,19 @@ HANDLERS: Handlers = {
         chown,
         faccessat,
         faccessat2,
-        fadvise64,
-        fallocate,
         fchmod,
         fchmodat,
         fchmodat2,
         fchown,
         fchownat,
-        fdatasync,
-        fgetxattr,
-        flistxattr,
-        fsetxattr,
         fstat,
         fstatfs,
-        fsync,
-        ftruncate,
-        getxattr,
         lchown,
-        lgetxattr,
-        listxattr,
-        llistxattr,
-        lsetxattr,
         lstat,
         newfstatat,
-        setxattr,
         stat,
         statfs,
         statx,
-        sync,
-        sync_file_range,
-        syncfs,
-        truncate,
         utimensat,
     )
-} | {"removexattr": getxattr, "lremovexattr": lgetxattr, "fremovexattr": fgetxattr}
+}

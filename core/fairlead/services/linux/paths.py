@@ -25,7 +25,7 @@ from fairlead.services.flags import (
 from fairlead.services.linux.filestructures import OPEN_HOW
 from fairlead.services.linux.handler import Handlers
 from fairlead.services.linux.structures import i32, u32
-from fairlead.services.linux.transfers import INTERRUPTED
+from fairlead.services.linux.waiting import INTERRUPTED
 from fairlead.services.pipes import FifoDescription
 from fairlead.services.resolve import (
     EXEC,

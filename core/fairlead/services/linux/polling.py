@@ -21,7 +21,7 @@ from fairlead.services.flags import (
 from fairlead.services.linux.filestructures import EPOLL_EVENT, POLLFD
 from fairlead.services.linux.handler import Handlers
 from fairlead.services.linux.structures import TIMEVAL, i32, read_timespec, timeval_ns, u32
-from fairlead.services.linux.transfers import host_deadline
+from fairlead.services.linux.waiting import host_deadline
 from fairlead.services.polling import EpollDescription
 from fairlead.syscall import Pending, Result, Wake
 
