@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import stat
 from collections.abc import Callable
 from errno import ENOSPC, ENXIO
@@ -14,6 +13,7 @@ from fairlead.services.locks import unlock
 from fairlead.services.vfs_memory import MemoryFileSystem, MemoryNode
 
 if TYPE_CHECKING:
+    from fairlead.services.randomness import Randomness
     from fairlead.services.vfs import Node, Stat
 
 __all__ = ["DEVICES", "CharacterDevice", "DeviceDescription", "device_number", "random_source"]
@@ -103,12 +103,17 @@ def device_number(major: int, minor: int) -> int:
 
 def random_source(seed: int) -> Fill:
     """Bytes for /dev/random: the same for the same seed, whatever else is random in the guest."""
-    generator = random.Random(f"/dev/random {seed}")
+    source: Randomness | None = None
 
     def fill(view: memoryview) -> int:
+        nonlocal source
+        if source is None:
+            from fairlead.services.randomness import Randomness
+
+            source = Randomness(seed, "/dev/random")
         for at in range(0, len(view), _PIECE):
             piece = view[at : at + _PIECE]
-            piece[:] = generator.randbytes(len(piece))
+            piece[:] = source.bytes(len(piece))
         return len(view)
 
     return fill

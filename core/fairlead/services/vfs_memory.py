@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from errno import EPERM
+from errno import EMLINK, EPERM
 from typing import TYPE_CHECKING
 
 from fairlead.errors import GuestRefusal
@@ -21,7 +21,10 @@ __all__ = ["Fifo", "MemoryDirectory", "MemoryFile", "MemoryFileSystem", "MemoryL
 
 _TMPFS_MAGIC = 0x01021994  # uapi/linux/magic.h
 _NODE_COST = 1024
-"""Host bytes a node and its name take, about and rather more."""
+"""Host bytes a node and its first name take, about and rather more."""
+_NAME_COST = 512
+"""And every further name."""
+_MOST_NAMES = 65_000
 
 
 class MemoryFileSystem(FileSystem):
@@ -109,6 +112,8 @@ class MemoryNode(Node):
         """A name of the node is gone; without names and descriptions it is freed."""
         self.nlink -= 1
         self.ctime = self.fs.realtime()
+        if self.nlink:
+            self.fs.quota.release(_NAME_COST)
         self.drop_if_unused()
 
     def drop_if_unused(self) -> None:
@@ -311,6 +316,10 @@ class MemoryDirectory(MemoryNode, Directory):
     def link(self, name: bytes, node: Node) -> None:
         if not isinstance(node, MemoryNode):
             raise GuestRefusal(EPERM)
+        if node.nlink >= _MOST_NAMES:
+            raise GuestRefusal(EMLINK)
+        if node.nlink:
+            self.fs.quota.charge(_NAME_COST)
         self.add(name, node)
         node.nlink += 1
         node.ctime = self.fs.realtime()
