@@ -63,10 +63,20 @@ def _stamp() -> str:
 
 
 def _search() -> list[Entry]:
-    from importlib.metadata import entry_points
+    """Look into every distribution; one whose files cannot be read offers nothing."""
+    from importlib.metadata import distributions
 
     found = set()
-    for point in entry_points(group="fairlead"):
-        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
-        found.add(Entry(point.name, point.value, distribution))
+    seen = set()
+    for distribution in distributions():
+        try:
+            name = distribution.name
+            if name and name in seen:  # the first on sys.path is the one that is imported
+                continue
+            seen.add(name)
+            where = f"{name} {distribution.version}"
+            for point in distribution.entry_points.select(group="fairlead"):
+                found.add(Entry(point.name, point.value, where))
+        except Exception:  # importlib.metadata promises nothing about files that are mangled
+            continue
     return sorted(found)

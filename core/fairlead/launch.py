@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import NamedTuple, TextIO
 
-from fairlead.errors import FairleadError, UsageError
+from fairlead.errors import FairleadError, PortError, UsageError
 from fairlead.guest.image import Image
-from fairlead.machine import BoardOptions
+from fairlead.machine import Board, BoardOptions
 from fairlead.plugins import find_board
 from fairlead.port import Mount, Port, Program
 from fairlead.signal import Sig
@@ -148,11 +148,18 @@ def _observers(settings: Settings, stack: ExitStack) -> tuple[list[object], list
     return observers, attach
 
 
+def _board_of(port: Port) -> Board:
+    try:
+        return find_board(port.board)
+    except UsageError as error:  # not the user's choice
+        raise PortError(f"port {port.name}: {error.what}", hint=error.hint) from None
+
+
 def launch(port: Port, image: Image, arguments: Sequence[str], settings: Settings) -> Exit:
     """Run an image to its end; FairleadError if the run itself fails."""
     image.check_port(port)
     options = parse_options(port, settings.options)
-    board = find_board(port.board)
+    board = _board_of(port)
     program = Program(image, arguments, settings.environment, settings.mounts, settings.cwd)
     console = _Console()
     board_options = BoardOptions(

@@ -20,7 +20,7 @@ from fairlead.errors import (
 )
 from fairlead.hooks import RuntimeHooks
 from fairlead.machine import Machine, Stop
-from fairlead.port import Port, Program, Resume
+from fairlead.port import Port, PortObject, Program, Resume
 from fairlead.scheduler import Scheduler
 from fairlead.signal import Sig, Signal
 from fairlead.syscall import Pending, Result, Syscall, Wake
@@ -33,6 +33,7 @@ Answer = TypeVar("Answer")
 
 _SI_KERNEL = 0x80
 _EXTERNAL_POLL = 10_000_000  # ns between looks at what the host has for a thread that waits for it
+_NAP = 10_000  # ns that a CPU which waits for an interrupt sleeps at a time, when nobody else can run
 
 
 class Exit(NamedTuple):
@@ -86,7 +87,7 @@ class System:
         self.fatal: Signal | None = None
         """The signal that ended the guest, and in `fatal_pc` where the thread that took it stood."""
         self.fatal_pc = 0
-        self.os = port.boot(self)
+        self.os = self._boot()
         self._convention = port.convention.bind(machine.cpu, self.os)
         self._hooks = RuntimeHooks(port.name, self.os, observers)
         self._syscall = self._hooks.resolve("syscall")
@@ -246,6 +247,14 @@ class System:
             self.os.close()
         return self._exit
 
+    def _boot(self) -> PortObject:
+        try:
+            return self.port.boot(self)
+        except FairleadError:
+            raise
+        except Exception as error:
+            raise self._fault("boot", f"raised {type(error).__name__}: {error}") from error
+
     def _start(self) -> NewThread:
         return self._answer("start", self._guarded("start", self.os.start), NewThread)
 
@@ -276,6 +285,8 @@ class System:
         if stop is Stop.INTERRUPT:
             self._interrupt_trap()
         elif stop is Stop.WAIT:
+            if not scheduler.ready:
+                self._clock.idle_until(min(self._deadline, self._clock.now() + _NAP))
             self.reschedule()
         elif stop is Stop.SHUTDOWN:
             self.exit(0)

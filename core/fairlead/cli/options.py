@@ -31,6 +31,8 @@ _SIZE = re.compile(r"(\d+)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _TIMES = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _ALIGNMENT = 2 << 20
+_LAST_EPOCH = 9_183_110_400 * 10**9
+"""2261-01-01: clocks count nanoseconds in 63 bits, which end in 2262."""
 _KINDS = ("all", "hooks", "sched", "traps")
 
 
@@ -81,18 +83,24 @@ def _parse_epoch(text: str) -> int:
     """Nanoseconds since 1970 of a date (ISO 8601, UTC if it does not say) or of seconds since 1970."""
     from datetime import UTC, datetime
 
-    if re.fullmatch(r"-?\d+", text):
-        return int(text) * 10**9
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+    if re.fullmatch(r"[0-9]{1,20}", text):
+        epoch = int(text) * 10**9
+    else:
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            raise UsageError(
+                f"--epoch {text!r} is not a time",
+                hint="write it as 2026-01-01T00:00:00Z or as seconds since 1970",
+            ) from None
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        since = time - datetime(1970, 1, 1, tzinfo=UTC)
+        epoch = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
+    if not 0 <= epoch < _LAST_EPOCH:
         raise UsageError(
-            f"--epoch {text!r} is not a time",
-            hint="write it as 2026-01-01T00:00:00Z or as seconds since 1970",
-        ) from None
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    since = time - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
+            f"--epoch {text!r} does not fit", hint="from 1970 to 2261, so that it can be counted"
+        )
+    return epoch
 
 
 def _parse_mount(text: str) -> Mount:
