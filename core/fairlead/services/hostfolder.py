@@ -25,6 +25,7 @@ _ENTER = _LOOK | os.O_DIRECTORY
 _KEPT_OPEN = 16
 """Directory descriptors kept by each mount."""
 _DEEPEST = 4096
+_PLENTY = 1 << 16
 _RESERVE = 256
 """Host descriptors left for directories and the host's own use."""
 _KERNEL_TYPES = """
@@ -42,7 +43,8 @@ class HostBudget:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = max(16, os.sysconf("SC_OPEN_MAX") - _RESERVE)
+        allowed = os.sysconf("SC_OPEN_MAX")  # -1: no limit
+        self.left = max(16, allowed - _RESERVE) if allowed >= 0 else _PLENTY
 
     def take(self) -> None:
         if not self.left:
