@@ -183,7 +183,7 @@ def utimensat(process: Process, dirfd: int, path: int, times: int, flags: int) -
         if atime is None and mtime is None:
             return 0
         now = first and second
-    if not path:
+    if not path and i32(dirfd) != AT_FDCWD:
         node = _node(process, dirfd)
         if u32(flags):
             raise GuestRefusal(EINVAL)
