@@ -95,7 +95,7 @@ class ProfilingAlarm:
     def _fire(self) -> None:
         self._cancel = None
         thread = self._services.current
-        if thread.state is ThreadState.RUNNING:
+        if thread.state in (ThreadState.RUNNING, ThreadState.READY):
             self.running()
             if thread.id < FIRST_KTHREAD:
                 self._signal(thread)

@@ -104,7 +104,7 @@ class Vcores:
                 each.uthread = None
         taken = {each.uthread for each in self.vcores}
         waiting = [thread for thread in ready if thread not in taken]
-        if spent and waiting and vcore.uthread is current and None not in taken:
+        if spent and waiting and None not in taken:
             vcore.uthread = None
         for each in self._turns(vcore, spent):
             if each.uthread is None and waiting:
@@ -144,11 +144,10 @@ class Vcores:
         """A share of the CPU is over; while nobody runs nothing is counted."""
         self._tick = None
         thread = self._services.current
-        if thread.state is ThreadState.RUNNING:
+        if thread.state in (ThreadState.RUNNING, ThreadState.READY):
             self._arm()
-            if thread.id < FIRST_KTHREAD:
-                self._spent = True
-                self._services.reschedule()
+            self._spent = True
+            self._services.reschedule()
 
     # -- vcore context ---------------------------------------------------------------------------------
 
@@ -175,6 +174,7 @@ class Vcores:
         if vcore.number or not self.handlers:
             return Pending((vcore.queue,), self._woken)
         handler, number, info = self.handlers.pop(0)
+        self._spent = True  # whom the handler wakes comes before whom it interrupted
         self._trace(vcore, f"signal {number} in vcore context")
         cpu = self._services.machine.cpu
         top = vcore.stack - 64
