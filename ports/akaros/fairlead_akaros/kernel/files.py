@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.services import flags as linux
 from fairlead.services.description import PathDescription
-from fairlead.services.linux import transfers
+from fairlead.services.linux import positioned, transfers
 from fairlead.services.linux.calls import find_handler
 from fairlead.services.linux.paths import install_opened
 from fairlead.services.linux.structures import i32, u32
@@ -118,7 +118,7 @@ def llseek(kernel: Kernel, fd: int, high: int, low: int, result: int, whence: in
     if u32(whence) > linux.SEEK_END:
         raise REFUSALS["whence"]()
     reasons: dict[int, str] = {Errno.EINVAL: "seek before the start", Errno.EISDIR: "seek in a directory"}
-    where = _worded(kernel, fd, lambda: transfers.lseek(kernel.process, fd, offset, whence), 0, reasons)
+    where = _worded(kernel, fd, lambda: positioned.lseek(kernel.process, fd, offset, whence), 0, reasons)
     assert isinstance(where, int)
     kernel.memory.write_u64(result, where)
     return 0
