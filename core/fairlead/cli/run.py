@@ -66,7 +66,10 @@ def exec_(port: str, image: str, arguments: tuple[str, ...], **values: Any) -> i
     """
     found = find_port(port)
     cwd = Path.cwd()
-    mounts = [Mount(_enclosing(cwd), str(_enclosing(cwd)), overlay=True), *_test_mounts(arguments, cwd)]
+    mounts = _test_mounts(arguments, cwd)
+    enclosing = _enclosing(cwd)
+    if str(enclosing) not in {each.guest for each in mounts}:
+        mounts.insert(0, Mount(enclosing, str(enclosing), overlay=True))
     environment = {**os.environ, "TMPDIR": "/tmp", "PWD": str(cwd)}
     settings = settings_from(values, environment=environment, mounts=mounts, cwd=str(cwd))
     outcome = launch(found, load_image(Path(image)), [image, *arguments], settings)

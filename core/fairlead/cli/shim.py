@@ -13,6 +13,7 @@ from fairlead.guest.gocommand import adapt, runner
 from fairlead.guest.identity import host_hash
 from fairlead.guest.overlay import make_overlay
 from fairlead.guest.toolchain import find_toolchain
+from fairlead.guest.vetting import new_folders, vet
 from fairlead.plugins import find_port
 
 __all__ = ["main"]
@@ -31,7 +32,10 @@ def main(arguments: list[str]) -> int:
         toolchain = find_toolchain()
         overlay = make_overlay(port, toolchain, cache, allow_untested=allow_untested)
         link, environment = take_goflags(go_environment(port, toolchain, cache))
-        adapted = adapt(words, port, overlay.flags(), runner(port, host_hash()), link)
+        new = new_folders(overlay)
+        adapted = adapt(words, port, overlay.flags(), runner(port, host_hash()), link, vets=not new)
+        if new and "vet" in words[:3]:  # -C and its folder may stand in front
+            return vet([str(toolchain.go), *adapted], environment, new)
         os.execve(toolchain.go, [str(toolchain.go), *adapted], environment)
     except FairleadError as error:
         print(error.line(), file=sys.stderr)

@@ -52,9 +52,17 @@ class _Line:
 
 
 def adapt(
-    words: Sequence[str], port: Port, overlay: Sequence[str], run_by: str, users_link: Sequence[str] = ()
+    words: Sequence[str],
+    port: Port,
+    overlay: Sequence[str],
+    run_by: str,
+    users_link: Sequence[str] = (),
+    *,
+    vets: bool = True,
 ) -> list[str]:
     """The words after `go`, with overlay, -exec and link flags added where the command takes them.
+
+    Unless it `vets`, go test leaves vet out where the user does not ask for it.
 
     A user's -ldflags (and `users_link`, from GOFLAGS) are joined with the port's, an -exec of the user's own
     is kept; an -overlay of the user's own is a UsageError.
@@ -70,6 +78,8 @@ def adapt(
         added += link_flags(port.guest.link_flags, line.link)
     if command in _EXEC and not line.executes:
         added.append(f"-exec={run_by}")
+    if command == "test" and not vets:
+        added.append("-vet=off")
     return [*front, command, *folder, *added, *line.words]
 
 

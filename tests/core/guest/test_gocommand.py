@@ -55,6 +55,15 @@ def test_adapt(make_port: Callable[..., Port], words: str, adapted: str) -> None
     assert result == [word.replace("\x1f", " ") for word in adapted.split(" ") if word]
 
 
+def test_vet_is_left_out_of_tests_where_it_cannot_go(make_port: Callable[..., Port]) -> None:
+    def added(words: str) -> list[str]:
+        return adapt(words.split(), make_port(), [], "RUN", vets=False)
+
+    assert added("test .") == ["test", LINK, EXEC, "-vet=off", "."]
+    assert added("test -vet=all .") == ["test", LINK, EXEC, "-vet=off", "-vet=all", "."]
+    assert added("vet .") == ["vet", "."]
+
+
 def test_link_flags_from_goflags_come_first(make_port: Callable[..., Port]) -> None:
     words = adapt(["build", "-ldflags=-w"], make_port(), [], "RUN", ["-s"])
     assert words == ["build", LINK, f"{LINK} -s", f"{LINK} -w"]
