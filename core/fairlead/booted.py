@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from fairlead.checked import broken
@@ -35,12 +35,19 @@ class Booted:
     os: PortObject
 
     def __init__(
-        self, port: Port, machine: Machine, program: Program, options: Mapping[str, object], seed: int
+        self,
+        port: Port,
+        machine: Machine,
+        program: Program,
+        options: Mapping[str, object],
+        seed: int,
+        checks: Collection[str],
     ) -> None:
         self.port = port
         self.machine = machine
         self.program = program
         self.options = options
+        self.checks = checks
         self.seed = seed
         self.unknown_calls: dict[str, int] = {}
         self.tracers: dict[str, Callable[[str], None]] = {}

@@ -20,7 +20,7 @@ from fairlead.port import Mount, Port, Program
 from fairlead.signal import Sig
 from fairlead.system import Exit, System
 
-__all__ = ["Settings", "launch", "parse_options"]
+__all__ = ["Settings", "launch", "parse_checks", "parse_options"]
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
@@ -46,6 +46,8 @@ class Settings(NamedTuple):
     """A file, "" for standard error, None for off."""
     trace: Mapping[str, str] = MappingProxyType({})
     """Kind of trace to its file, "" for standard error."""
+    check: Sequence[str] = ()
+    """Names of checks that the port offers."""
     result: Path | None = None
 
 
@@ -97,6 +99,15 @@ def parse_options(port: Port, given: Mapping[str, str]) -> dict[str, object]:
         except ValueError as error:
             raise UsageError(f"--set {name}={text}: {error}", hint=option.help) from None
     return parsed
+
+
+def parse_checks(port: Port, given: Sequence[str]) -> frozenset[str]:
+    """The checks wanted; UsageError for one that the port does not offer."""
+    for name in given:
+        if name not in port.checks:
+            offered = ", ".join(port.checks) or "none"
+            raise UsageError(f"port {port.name} has no check {name!r}", hint=f"its checks: {offered}")
+    return frozenset(given)
 
 
 @contextmanager
@@ -159,6 +170,7 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
     """Run an image to its end; FairleadError if the run itself fails."""
     image.check_port(port)
     options = parse_options(port, settings.options)
+    checks = parse_checks(port, settings.check)
     board = _board_of(port)
     program = Program(image, arguments, settings.environment, settings.mounts, settings.cwd)
     console = _Console()
@@ -181,6 +193,7 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
             program,
             options=options,
             seed=settings.seed,
+            checks=checks,
             observers=observers,
             max_time=settings.max_time,
         )

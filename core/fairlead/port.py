@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -63,6 +63,8 @@ class Services(Protocol):
     program: Program
     options: Mapping[str, object]
     """The port's options, parsed."""
+    checks: Collection[str]
+    """Which of the port's checks are wanted (`Port.checks`)."""
     seed: int
     current: Thread
     """The thread whose registers the CPU holds."""
@@ -170,3 +172,5 @@ class Port(NamedTuple):
     """Changes what the machine is made with (boot arguments, say), before it is made."""
     call_name: Callable[[int], str] | None = None
     """What a call's number is called in traces and results; where None, Linux' names are used."""
+    checks: tuple[str, ...] = ()
+    """Checks of guests that it offers for --check, by name; what they cost is paid only when wanted."""

@@ -7,7 +7,7 @@ stands in booted.py, and the hooks behind their checks in checked.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from time import sleep
 from typing import cast
 
@@ -39,10 +39,11 @@ class System(Booted):
         *,
         options: Mapping[str, object],
         seed: int = 0,
+        checks: Collection[str] = (),
         observers: Iterable[object] = (),
         max_time: int | None = None,
     ) -> None:
-        super().__init__(port, machine, program, options, seed)
+        super().__init__(port, machine, program, options, seed, checks)
         self._max_time = max_time
         boot = guarded(port.name, "boot", port.boot, self)
         self.os = cast(PortObject, boot)

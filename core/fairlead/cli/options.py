@@ -222,6 +222,17 @@ COMMON: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         },
     ),
     (
+        ("--check", "check"),
+        {
+            "multiple": True,
+            "metavar": "NAME",
+            "help": (
+                "Have the guest checked as it runs: stacks finds calls with pointers into a stack that Go "
+                "has moved. Which checks there are is the port's."
+            ),
+        },
+    ),
+    (
         ("--result", "result"),
         {
             "metavar": "FILE",
@@ -291,5 +302,6 @@ def settings_from(
         options=dict(_parse_pair("--set", text) for text in values["set_"]),
         strace=values["strace"],
         trace=trace,
+        check=values["check"],
         result=result,
     )

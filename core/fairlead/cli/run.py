@@ -11,7 +11,7 @@ import click
 from fairlead.cli.options import GuestCommand, common_options, settings_from
 from fairlead.errors import UsageError
 from fairlead.guest.image import load_image
-from fairlead.launch import launch, parse_options
+from fairlead.launch import launch, parse_checks, parse_options
 from fairlead.plugins import find_port
 from fairlead.port import Mount, Port
 
@@ -43,6 +43,7 @@ def run(port: str, allow_untested_go: bool, program: str, arguments: tuple[str, 
     environment = {key: value for key, value in os.environ.items() if key in _PASSED or key.startswith("GO")}
     settings = settings_from(values, environment=environment)
     parse_options(found, settings.options)  # a wrong one is said before anything is built
+    parse_checks(found, settings.check)
     path = Path(program)
     image_path = path if _is_image(path) else _build(found, program, allow_untested_go)
     name = path.name if image_path == path else path.stem or path.resolve().name

@@ -21,7 +21,7 @@ from fairlead.guest.identity import host_hash
 from fairlead.guest.overlay import make_overlay
 from fairlead.guest.progress import StatusLine
 from fairlead.guest.toolchain import find_toolchain
-from fairlead.launch import parse_options
+from fairlead.launch import parse_checks, parse_options
 from fairlead.plugins import find_port
 
 __all__ = ["test"]
@@ -47,7 +47,9 @@ def test(port: str, allow_untested_go: bool, as_json: bool, words: tuple[str, ..
         raise UsageError("-exec is what runs the tests on the port", hint="leave it out")
     values = _absolute(values)
     # What cannot be understood is said once, not by every package.
-    parse_options(found, settings_from(values, environment={}).options)
+    settings = settings_from(values, environment={})
+    parse_options(found, settings.options)
+    parse_checks(found, settings.check)
     cache = Cache()
     toolchain = find_toolchain()
     overlay = make_overlay(found, toolchain, cache, allow_untested=allow_untested_go)

@@ -1,8 +1,9 @@
 """Which Go function and source line an address is in, stripped images too: from the runtime's own tables.
 
 Every Go program carries them for its tracebacks: `runtime.pclntab` in a loaded segment, by its magic, and
-`runtime.firstmoduledata`, which points at it and says where the code starts (Go's runtime/symtab.go: pcHeader,
-moduledata, _func; runtime/symtabinl.go: inlinedCall). Nothing of the ELF file's sections or symbols is used.
+`runtime.firstmoduledata`, which points at it and says where the code starts (pcHeader, moduledata and _func
+in Go's runtime/symtab.go and runtime2.go, inlinedCall in symtabinl.go). Nothing of the ELF file's sections or
+symbols is used.
 
 Import it when something has to be reported: a program that runs has no need of it.
 """
@@ -24,8 +25,8 @@ _HEADER = struct.Struct("<6xBBqQQ5Q")
 """minLC, ptrSize, nfunc, nfiles, textStart as it was up to 1.25, and five offsets from the header."""
 _ENTRY = struct.Struct("<II")  # functab: entryoff, funcoff
 _FUNC = struct.Struct("<IiiIIIIIIiBBxB")
-"""_func: entryOff, nameOff, args, deferreturn, pcsp, pcfile, pcln, npcdata, cuOffset, startLine, funcID, flag,
-nfuncdata."""
+"""_func: entryOff, nameOff, args, deferreturn, pcsp, pcfile, pcln, npcdata, cuOffset, startLine, funcID,
+flag, nfuncdata."""
 _INLINED = struct.Struct("<B3xiii")  # inlinedCall: funcID, nameOff, parentPc, startLine
 _WORD = struct.Struct("<Q")
 _TEXT, _GOFUNC, _EPCLNTAB = 176, 344, 352
@@ -149,7 +150,7 @@ class Lines:
         return next(iter(self.frames_at(pc)), None)
 
     def frames_at(self, pc: int) -> list[Line]:
-        """As `function_at`, with the functions that it was inlined into; the one that was compiled is last."""
+        """As `function_at`, with the functions it was inlined into; the one that was compiled is last."""
         try:
             return list(self._frames(pc - self._text))
         except (_Unsound, struct.error, IndexError):

@@ -21,6 +21,7 @@ from fairlead_akaros.kernel.events import Events, Message
 from fairlead_akaros.kernel.kernel import Kernel
 from fairlead_akaros.kernel.kthread import FIRST_KTHREAD
 from fairlead_akaros.kernel.pages import map_pages
+from fairlead_akaros.parlib.moves import CheckedBoundary
 from fairlead_akaros.parlib.parlib import Parlib
 from fairlead_akaros.parlib.signals import PTHREAD_KILL
 
@@ -52,7 +53,8 @@ class Akaros:
         vcores = services.options["vcores"]
         assert isinstance(vcores, int)
         self.memory = AddressSpace(machine, high=ULIM, base=BRK_END)
-        self.boundary = Boundary(machine.cpu, self.memory)
+        kind = CheckedBoundary if "stacks" in services.checks else Boundary
+        self.boundary = kind(machine.cpu, self.memory)
         process = Process(
             services,
             self.memory,
@@ -75,7 +77,9 @@ class Akaros:
         )
         events = Events(self.memory, vcores)
         self.kernel = Kernel(services, self.memory, process, self.boundary, events, vcores)
-        self.parlib = Parlib(services, self.memory, process, self.kernel, vcores, _TSC_FREQUENCY)
+        self.parlib = Parlib(
+            services, self.memory, process, self.kernel, self.boundary, vcores, _TSC_FREQUENCY
+        )
         self.boundary.on_done = self.parlib.done
 
     # -- the hooks -------------------------------------------------------------------------------------

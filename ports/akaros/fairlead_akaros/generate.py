@@ -66,7 +66,8 @@ def _translation(table: Table) -> str:
     lines.append(
         "// translate makes the call that a frame asks for by Linux' number, as Akaros has it.\n//\n"
     )
-    lines.append("//go:nosplit\nfunc translate(f *callFrame) {\n\tswitch f.num {\n")
+    lines.append("//go:nosplit\nfunc translate(f *callFrame) {\n\tif checkStacks() {\n\t\tf.check()\n\t}\n")
+    lines.append("\tswitch f.num {\n")
     lines += [f"\tcase {number}:\n\t\t{cases[number]}\n" for number in sorted(cases)]
     lines.append("\tdefault:\n\t\tf.posix()\n\t}\n}\n")
     return "".join(lines)

@@ -45,6 +45,7 @@ def fairlead_ports() -> Iterable[Port]:
             convention=StructSyscall(),
             options=(Option("vcores", "4", _vcores, "vcores of the process, time-sliced on one processor"),),
             boot=_boot,
+            checks=("stacks",),
             call_name=_call_name,
         )
     ]

@@ -1,4 +1,4 @@
-"""Made from calls.toml by fairlead_akaros.generate: what the second usys table holds, in its order."""
+"""Made from calls.toml by fairlead_akaros.generate: what the second usys table holds."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ FUNCTIONS = (
     "malloc",
     "syscall_async",
     "uthread_blockon_sysc",
+    "stack_moved",
+    "stack_taken",
+    "stack_arguments",
 )
 
 CONSTANTS: tuple[tuple[str, int | None], ...] = (
@@ -35,6 +38,7 @@ CONSTANTS: tuple[tuple[str, int | None], ...] = (
     ("SIZEOF_KSTAT", layouts.KSTAT.size),
     ("SIZEOF_EVENT_QUEUE_BIG", layouts.EVENT_QUEUE_BIG.size),
     ("MAX_VCORES", None),
+    ("CHECK_STACKS", None),
     ("SYS_READ", 100),
     ("SYS_WRITE", 101),
     ("SYS_CLOSE", 103),

@@ -23,12 +23,12 @@ from fairlead_akaros.abi import FASTCALL_SETFSBASE, MAX_ERRSTR_LEN, SC_DONE, SC_
 from fairlead_akaros.layouts import SYSCALL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fairlead.port import PortObject
     from fairlead.services.guestmemory import GuestMemory
 
-__all__ = ["GATE", "POSIX", "POSIX_CALL", "STARTED", "T_GATE", "Boundary", "StructSyscall"]
+__all__ = ["CALLED", "FRAME", "GATE", "POSIX", "POSIX_CALL", "STARTED", "T_GATE", "Boundary", "StructSyscall"]
 
 T_GATE = 0x31
 """The vector of parlib's gate; a process on Akaros that raises it gets a general protection fault."""
@@ -39,13 +39,17 @@ POSIX = 0x2000
 POSIX_CALL = 0
 """The gate of posix_call, whose one argument is a frame with Linux' number and six arguments."""
 
+CALLED = 8
+"""rsp modulo 16 at a function's first instruction (System V ABI, AMD64 supplement, 3.2.2)."""
+
 STARTED = Result()
 """The answer to a system call that goes on without its caller: nothing is written into the structure."""
 
 _SYSCALL_INSTRUCTION = 0x100  # Trap.cause where there is no vector
 _HEAD = Struct("<I12xQ16x6Q")  # num, flags, arg0…arg5
 _DONE = Struct("<iqQ")  # err, retval, flags
-_FRAME = Struct("<7Q")
+FRAME = Struct("<7Q")
+"""What posix_call takes: Linux' number and the arguments."""
 _MASK = (1 << 64) - 1
 _SIZE = SYSCALL.size
 _FLAGS = SYSCALL["flags"]
@@ -60,7 +64,7 @@ class Boundary:
 
     def __init__(self, cpu: Cpu, memory: GuestMemory) -> None:
         self._memory = memory
-        self._in = cpu.batch(("rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9"))
+        self._in = cpu.batch(("rax", "rdi", "rsi", "rdx", "rcx", "r8", "r9", "rsp", "fs_base"))
         self._out = cpu.batch(("rax",))
         self._batch = cpu.batch(("rax", "rdi", "rsi", "rip"))
         self._rest: dict[int, tuple[int, int]] = {}
@@ -69,18 +73,33 @@ class Boundary:
         """Where the instruction is that handed a batch over, by the structure that is being served."""
         self.on_done: Callable[[int, int], None] = lambda address, flags: None
         """Told of each finished structure whose owner wants an event: its address, its flags."""
+        self.stacks: dict[int, tuple[int, int, int, int]] = {}
+        """Stacks that foreign code may run on, by the FS base of a thread: two, from bottom to top."""
+        self.doors: Mapping[int, int] = {}
+        """Parlib's instructions that hand a structure over, with rsp modulo 16 there."""
+        self.guard: Callable[[int, int, int, int], None] = lambda pc, rsp, fs_base, due: None
+        """Asked about a stack that is not known to be right: pc, rsp, FS base, what rsp modulo 16 must be."""
 
     def decode(self, trap: Trap) -> Syscall | None:
-        rax, rdi, rsi, *rest = self._in.read()
+        rax, rdi, rsi, rdx, rcx, r8, r9, rsp, fs_base = self._in.read()
         cause = trap.cause
+        due = CALLED if cause == T_GATE else self.doors.get(trap.pc)
+        if due is not None:
+            known = self.stacks.get(fs_base)
+            if (
+                known is None
+                or rsp & 15 != due
+                or not (known[0] < rsp <= known[1] or known[2] < rsp <= known[3])
+            ):
+                self.guard(trap.pc, rsp, fs_base, due)
         if cause == T_GATE:
             if rax == POSIX_CALL:
                 try:
-                    number, *arguments = self._memory.unpack(_FRAME, rdi)
+                    number, *arguments = self._memory.unpack(FRAME, rdi)
                 except GuestFault:
                     return None
                 return Syscall(POSIX + (number & 0xFFF), arguments, rdi)
-            return Syscall(GATE + (rax & 0xFFF), (rdi, rsi, *rest), trap.pc)
+            return Syscall(GATE + (rax & 0xFFF), (rdi, rsi, rdx, rcx, r8, r9), trap.pc)
         if cause not in (T_SYSCALL, _SYSCALL_INSTRUCTION) or rdi == FASTCALL_SETFSBASE or not rsi:
             return None
         try:

@@ -10,7 +10,7 @@ from fairlead_akaros.kernel.convention import T_GATE
 from fairlead_akaros.layouts import SYSCALL
 from fairlead_akaros.tables import FUNCTIONS
 
-__all__ = ["GATES", "TABLE", "assemble"]
+__all__ = ["DOORS", "GATES", "INTERNAL", "TABLE", "assemble"]
 
 TABLE = (
     "abort_syscall_at_abs_unix",
@@ -23,13 +23,16 @@ TABLE = (
 )
 """The first usys table, as user/pthread/pthread.c (set_up_go_table) fills it."""
 
-_INTERNAL = ("exit_sighandler", "vcore_entry")
+INTERNAL = ("exit_sighandler", "vcore_entry")
+"""Functions that are in no table: nobody calls them."""
 _WRITTEN = ("go_syscall", "syscall_async")
 GATES = (
     "posix_call",
-    *(name for name in (*TABLE, *FUNCTIONS, *_INTERNAL) if name not in _WRITTEN and name != "posix_call"),
+    *(name for name in (*TABLE, *FUNCTIONS, *INTERNAL) if name not in _WRITTEN and name != "posix_call"),
 )
 """Functions behind the gate, by number."""
+DOORS = {"go_syscall": (9, 0), "syscall_async": (5, 8)}
+"""Where in a function the instruction is that hands a structure over, and rsp modulo 16 there."""
 
 _RETVAL, _FLAGS = SYSCALL["retval"], SYSCALL["flags"]
 _ERR, _ERRSTR = SYSCALL["err"], SYSCALL["errstr"]

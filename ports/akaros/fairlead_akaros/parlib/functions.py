@@ -59,6 +59,9 @@ class Functions:
             "enable_profalarm": lambda a: parlib.profiling.enable(a[0] & 0xFFFF_FFFF_FFFF),
             "disable_profalarm": lambda a: parlib.profiling.disable(),
             "uthread_blockon_sysc": lambda a: parlib.blockon_sysc(a[0]),
+            "stack_moved": lambda a: parlib.moves.moved(*a[:5]),
+            "stack_taken": lambda a: parlib.moves.taken(a[0], a[1]),
+            "stack_arguments": lambda a: parlib.moves.arguments(a[0]),
             "exit_sighandler": lambda a: signals.exit_sighandler(),
             "vcore_entry": lambda a: parlib.vcores.enter(),
         }

@@ -22,16 +22,18 @@ from fairlead_akaros.abi import (
     UDATA,
     Ev,
 )
-from fairlead_akaros.kernel.convention import POSIX
+from fairlead_akaros.kernel.convention import POSIX, Boundary
 from fairlead_akaros.kernel.events import Message, init_ucq
 from fairlead_akaros.kernel.kernel import Kernel
 from fairlead_akaros.kernel.kthread import FIRST_KTHREAD
 from fairlead_akaros.layouts import EVENT_QUEUE_BIG, PROCDATA, SIGINFO, SYSCALL
 from fairlead_akaros.parlib.alarms import Alarms, ProfilingAlarm
-from fairlead_akaros.parlib.code import assemble
+from fairlead_akaros.parlib.code import DOORS, INTERNAL, assemble
 from fairlead_akaros.parlib.functions import Functions
 from fairlead_akaros.parlib.heap import Heap
+from fairlead_akaros.parlib.moves import CheckedBoundary, Moves
 from fairlead_akaros.parlib.signals import Signals, Uthread
+from fairlead_akaros.parlib.stacks import StackGuard
 from fairlead_akaros.parlib.usys import UsysTables
 from fairlead_akaros.parlib.vcores import Vcore, Vcores
 
@@ -51,6 +53,7 @@ class Parlib:
         memory: AddressSpace,
         process: Process,
         kernel: Kernel,
+        boundary: Boundary,
         vcores: int,
         tsc_freq: int,
     ) -> None:
@@ -86,8 +89,17 @@ class Parlib:
         self.alarms = Alarms(services, memory, self.heap, self._abort)
         self.profiling = ProfilingAlarm(services, self._profile)
         self.vcores.on_running = self.profiling.running
+        self.moves = Moves(services, memory)
         self.functions = Functions(self)
-        constants = {"TSC_FREQUENCY": tsc_freq, "MAX_VCORES": vcores}
+        boundary.doors = {functions[name] + offset: due for name, (offset, due) in DOORS.items()}
+        self._guard = StackGuard(memory, services.program, boundary, functions, frozenset(INTERNAL))
+        if isinstance(boundary, CheckedBoundary):
+            boundary.moves = self.moves
+        constants = {
+            "TSC_FREQUENCY": tsc_freq,
+            "MAX_VCORES": vcores,
+            "CHECK_STACKS": int("stacks" in services.checks),
+        }
         self.usys = UsysTables(memory, functions, constants)
         self.first_tls = self.heap.malloc(64) + 16
 
@@ -130,6 +142,7 @@ class Parlib:
         if self.uthreads.pop(thread.id, None) is not None:
             self.process.thread_ended(thread)
             self._sysc.pop(thread, None)
+            self._guard.forget()
 
     # -- system calls ----------------------------------------------------------------------------------
 

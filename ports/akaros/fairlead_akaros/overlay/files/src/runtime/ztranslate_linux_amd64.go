@@ -8,6 +8,9 @@ import "usys"
 //
 //go:nosplit
 func translate(f *callFrame) {
+	if checkStacks() {
+		f.check()
+	}
 	switch f.num {
 	case 0:
 		f.kernel(usys.Constant(usys.SYS_READ), f.arg[0], f.arg[1], f.arg[2], 0, 0, 0)
