@@ -35,9 +35,7 @@ class Kernel:
         self._services = services
         self._clock = services.machine.clock
         self._arm_timer = services.machine.arm_timer
-        milliseconds = services.options["slice"]
-        assert isinstance(milliseconds, int)
-        self._slice = milliseconds * 1_000_000
+        self._slice = _option(services, "slice") * 1_000_000
         arch = services.machine.cpu.arch
         self.memory = AddressSpace(services.machine)
         self._process = Process(
@@ -46,6 +44,7 @@ class Kernel:
             arch,
             files=Files.create(services, services.program),
             trampoline=_TRAMPOLINES[arch],
+            processors=_option(services, "processors"),
         )
         self._exceptions = Exceptions(arch, self.memory.is_mapped)
         self._last_id = self._process.pid
@@ -119,3 +118,9 @@ class Kernel:
 
     def _start_slice(self) -> None:
         self._arm_timer(self._clock.now() + self._slice)
+
+
+def _option(services: Services, name: str) -> int:
+    value = services.options[name]
+    assert isinstance(value, int)
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fairlead import hookimpl
@@ -20,13 +20,19 @@ _AMD64 = SyscallInstruction(
 )
 
 
-def _milliseconds(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1000:
-        raise ValueError("it must be a number from 1 to 1000")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
+            raise ValueError(f"it must be a number from 1 to {most}")
+        return int(text)
+
+    return parse
 
 
-_OPTIONS = (Option("slice", "4", _milliseconds, "milliseconds that a thread runs before the next"),)
+_OPTIONS = (
+    Option("slice", "4", _up_to(1000), "milliseconds that a thread runs before the next"),
+    Option("processors", "1", _up_to(64), "processors that the program sees; one does all the work"),
+)
 
 
 def _boot(services: Services) -> PortObject:

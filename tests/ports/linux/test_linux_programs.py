@@ -170,8 +170,24 @@ def test_a_slice_is_as_long_as_it_is_said(port: str, go_program: Any, fairlead: 
     assert 2 <= counts[10] <= 8
 
 
-@pytest.mark.parametrize("text", ["0", "1001", "4ms", "-1", "", "٤"])
-def test_a_slice_that_makes_no_sense_is_refused(text: str, go_program: Any, fairlead: Any) -> None:
-    refused = fairlead("run", "--port", "linux-amd64", f"--set=slice={text}", go_program(SPIN))
+@pytest.mark.parametrize("port", PORTS)
+def test_a_program_sees_the_processors_that_are_set(port: str, go_program: Any, fairlead: Any) -> None:
+    program = go_program('package main\n\nimport "runtime"\n\nfunc main() { println(runtime.NumCPU()) }\n')
+    for words, count in (((), 1), (("--set=processors=4",), 4), (("--set=processors=64",), 64)):
+        ran = fairlead("run", "--port", port, *words, program)
+        assert (ran.stderr, ran.returncode) == (f"{count}\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("option", "most", "text"),
+    [
+        *(("slice", 1000, text) for text in ("0", "1001", "4ms", "-1", "", "٤")),
+        ("processors", 64, "65"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(
+    option: str, most: int, text: str, go_program: Any, fairlead: Any
+) -> None:
+    refused = fairlead("run", "--port", "linux-amd64", f"--set={option}={text}", go_program(SPIN))
     assert refused.returncode == 2
-    assert "it must be a number from 1 to 1000" in refused.stderr
+    assert f"it must be a number from 1 to {most}" in refused.stderr
