@@ -58,10 +58,15 @@ class Kthreads:
         thread.signals.blocked = _EVERYTHING
         under_way = _Call(call, self._services.wait_queue())
         self._running[call.token] = under_way
-        # The first thing the thread does is to wait for what the handler said.
+        # It is ready, not waiting: what happens before it runs first it would miss, so it looks once more.
         thread.call = call
-        thread.pending = Pending((), lambda wake: self._wait(thread, under_way, pending))
+        thread.pending = Pending((), lambda wake: self._begin(thread, under_way, pending))
         thread.wake = Wake.EVENT
+
+    def _begin(self, thread: Thread, under_way: _Call, pending: Pending) -> Result | Pending:
+        if pending.queues:
+            return self._resume(thread, under_way, pending, Wake.EVENT)
+        return self._wait(thread, under_way, pending)
 
     def abort(self, address: int) -> bool:
         """Abort the call whose structure is at an address, if it is one that waits (SYS_abort_sysc)."""
