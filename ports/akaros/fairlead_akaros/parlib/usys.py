@@ -59,13 +59,13 @@ class UsysTables:
 
     def _fill(self, address: int) -> None:
         memory = self._memory
+        memory.buffers(address, 8 * len(TABLE), True)
         found = memory.read_u64(address + 8 * len(TABLE))
         if found != SENTINEL:
             raise _wrong(
                 f"its table at {address:#x} has {found:#x} at index {len(TABLE)}, where the sentinel "
-                f"{SENTINEL:#X} is due"
+                f"0x{SENTINEL:X} is due"
             )
-        memory.buffers(address, 8 * len(TABLE), True)
         for index, name in enumerate(TABLE):
             memory.write_u64(address + 8 * index, self._functions[name])
 
