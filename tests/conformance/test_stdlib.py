@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.plugins import find_port
+
 PACKAGES = (
     "errors", "sort", "strings", "bytes", "strconv", "sync", "sync/atomic", "time", "container/heap",
     "container/list", "container/ring", "bufio", "context", "encoding/json", "math", "math/big",
     "unicode/utf8",
 )  # fmt: skip
+OF_A_CONTROL = ("errors", "sort", "strings", "sync", "time", "context", "encoding/json", "unicode/utf8")
+"""For a port that runs stock programs: nothing of theirs is changed, so fewer packages tell the rest."""
 REASONS = ("sockets", "exec")
 
 DIFFERENCES = tomllib.loads((Path(__file__).parent / "differences.toml").read_text())["difference"]
@@ -29,14 +33,15 @@ def test_every_difference_has_one_of_the_reasons() -> None:
 
 @pytest.mark.slow
 def test_what_passes_on_linux_passes_here(port: str, fairlead) -> None:
+    packages = PACKAGES if find_port(port).guest.overlay else OF_A_CONTROL
     skip = "^(" + "|".join(LISTED) + ")$"
-    ran = fairlead("test", "--port", port, "--json", *PACKAGES, "--", "-short", f"-skip={skip}", timeout=800)
+    ran = fairlead("test", "--port", port, "--json", *packages, "--", "-short", f"-skip={skip}", timeout=800)
     report = json.loads(ran.stdout)
-    assert {each["package"] for each in report["packages"]} == set(PACKAGES)
+    assert {each["package"] for each in report["packages"]} == set(packages)
     assert [each for each in report["packages"] if each["status"] != "pass"] == [], ran.stderr[-5000:]
     assert ran.returncode == 0
     passed = {each["package"]: each["passed"] for each in report["packages"]}
-    assert sum(passed.values()) > 1350
+    assert sum(passed.values()) > (1350 if packages is PACKAGES else 500)
     assert min(passed.values()) > 5
 
 
