@@ -55,6 +55,8 @@ def _walk_words(kernel: Kernel, errno: int, path: bytes, base: Directory) -> Gue
             if refusal.errno == Errno.EACCES:
                 return REFUSALS["no permission to look"]()
             return None
+        if found is None and errno != Errno.ENOENT:
+            return None  # the walk was not why
         if found is None:
             return REFUSALS["no file on the way" if walked else "no file"]()
         walked = 0 if found.fs is not node.fs or isinstance(found, SymbolicLink) else walked + 1
