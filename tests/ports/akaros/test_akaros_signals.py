@@ -200,12 +200,14 @@ func sigaltstack(size uintptr, flags int32, old uintptr) int64 {
 var room [1 << 15]byte
 
 func main() {
-	fmt.Println(sigaltstack(1<<15, 2, 0), sigaltstack(1<<15, 0, uintptr(unsafe.Pointer(&old))), sigaltstack(100, 0, 0))
+	aside := uintptr(unsafe.Pointer(&old))
+	fmt.Println(sigaltstack(1<<15, 2, 0), sigaltstack(1<<15, 0, aside), sigaltstack(100, 0, 0))
 	for _, sig := range []uintptr{0, 9, 19, 65} {
 		fmt.Print(usys.Call(usys.USYS_SIGACTION, sig, uintptr(unsafe.Pointer(&room)), 0), " ")
 	}
 	fmt.Println(usys.Call(usys.USYS_PTHREAD_KILL, 4711, 1), usys.Call(usys.USYS_PTHREAD_KILL, 1, 99))
-	fmt.Println(usys.Call(usys.USYS_SIGACTION, 10, 0xfff, 0), usys.Call(usys.USYS_PTHREAD_SIGMASK, 7, uintptr(unsafe.Pointer(&room)), 0))
+	mask := usys.Call(usys.USYS_PTHREAD_SIGMASK, 7, uintptr(unsafe.Pointer(&room)), 0)
+	fmt.Println(usys.Call(usys.USYS_SIGACTION, 10, 0xfff, 0), mask)
 }
 """
 
