@@ -17,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-LATEST = 2.0
-"""Seconds that an end may take on a busy machine; on an idle one it is 0.05 (the aim: 0.2)."""
+LATEST = 20.0
+"""Seconds that tell an end from a hang on the busiest machine; on an idle one it is 0.05 (the aim: 0.2)."""
 
 PROGRAM = """\
 package main
