@@ -15,6 +15,9 @@ from fairlead.thread import NewThread, Thread, ThreadState, WaitQueue
 
 __all__ = ["Booted", "Exit"]
 
+_MOST_UNKNOWN = 64
+"""Names of unknown calls that are told apart."""
+
 
 class Exit(NamedTuple):
     """How a guest ended: `status` its exit code, or `signal` above zero."""
@@ -150,7 +153,10 @@ class Booted:
         return len(self._host_signals) > self._host_signals_seen
 
     def note_unknown_call(self, name: str) -> None:
-        self.unknown_calls[name] = self.unknown_calls.get(name, 0) + 1
+        calls = self.unknown_calls
+        if name not in calls and len(calls) >= _MOST_UNKNOWN:
+            name = "others"
+        calls[name] = calls.get(name, 0) + 1
 
     def trace(self, kind: str, line: str) -> None:
         tracer = self.tracers.get(kind)

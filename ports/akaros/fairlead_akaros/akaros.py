@@ -176,4 +176,4 @@ class Akaros:
             cpu.set("fs_base", cpu.get("rsi"))
             return
         self._services.trace("traps", f"call at {trap.pc:#x} hands over no structure")
-        cpu.set("rax", 0)
+        self.boundary.refuse(trap)

@@ -19,7 +19,7 @@ from fairlead.errors import GuestFault
 from fairlead.machine import Cpu
 from fairlead.syscall import BoundConvention, Result, Syscall
 from fairlead.trap import Trap
-from fairlead_akaros.abi import FASTCALL_SETFSBASE, MAX_ERRSTR_LEN, SC_DONE, SC_PROGRESS, T_SYSCALL
+from fairlead_akaros.abi import FASTCALL_SETFSBASE, MAX_ERRSTR_LEN, SC_DONE, SC_PROGRESS, T_SYSCALL, Errno
 from fairlead_akaros.layouts import SYSCALL
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ __all__ = ["CALLED", "FRAME", "GATE", "POSIX", "POSIX_CALL", "STARTED", "T_GATE"
 
 T_GATE = 0x31
 """The vector of parlib's gate; a process on Akaros that raises it gets a general protection fault."""
-GATE = 0x1000
-"""A parlib function's number as a call: this and its place among the gates. System calls end at 200."""
-POSIX = 0x2000
+GATE = 1 << 32
+"""A parlib function's number as a call: this and its place among the gates. System calls have 32 bits."""
+POSIX = 2 << 32
 """The number of a call that parlib serves by Linux' number: this and that."""
 POSIX_CALL = 0
 """The gate of posix_call, whose one argument is a frame with Linux' number and six arguments."""
@@ -68,7 +68,7 @@ class Boundary:
         self._out = cpu.batch(("rax",))
         self._batch = cpu.batch(("rax", "rdi", "rsi", "rip"))
         self._rest: dict[int, tuple[int, int]] = {}
-        """Batches that are not through: the structure that is next, to the first and how many there are."""
+        """Batches that are not through: the structure that is next, to the first and how many are due."""
         self._place: dict[int, int] = {}
         """Where the instruction is that handed a batch over, by the structure that is being served."""
         self.on_done: Callable[[int, int], None] = lambda address, flags: None
@@ -112,6 +112,20 @@ class Boundary:
                 self._rest.setdefault(rdi, (rdi, min(rsi, _MOST)))
             self._place[rdi] = trap.pc
         return Syscall(number, arguments, rdi)
+
+    def refuse(self, trap: Trap) -> None:
+        """Nothing that can be served was handed over: none was started, or none after those of a batch."""
+        if trap.cause == T_GATE:
+            self._out.write((-Errno.EFAULT,))
+            return
+        _rax, rdi, _rsi, rip = self._batch.read()
+        batch = self._rest.pop(rdi, None)
+        self._place.pop(rdi, None)
+        if batch is None:
+            self._out.write((0,))
+            return
+        first, count = batch
+        self._batch.write(((rdi - first) // _SIZE, first, count, rip))
 
     def finish(self, call: Syscall, result: Result) -> None:
         if call.number >= GATE:

@@ -76,11 +76,12 @@ def mprotect(kernel: Kernel, address: int, size: int, prot: int) -> int:
 
 def populate_va(kernel: Kernel, address: int, pages: int) -> int:
     """All memory is there from the start: how many of the pages are mapped."""
-    first = address & ~_OFFSET
-    count = 0
-    while count < pages and kernel.memory.is_mapped(first + count * PGSIZE):
-        count += 1
-    return count
+    first = end = address & ~_OFFSET
+    for region in kernel.memory.overlapping(first, pages * PGSIZE):
+        if region.start != end:
+            break
+        end = region.end
+    return (end - first) // PGSIZE
 
 
 HANDLERS: dict[int, Callable[..., Any]] = {

@@ -20,6 +20,9 @@ __all__ = ["Alarms", "ProfilingAlarm"]
 _WAITER = Struct("<QQQQQB7x")
 """wake_up_time, func, data, next (two words), on_tchain."""
 _MICROSECOND = 1000
+_NEVER = 1 << 62
+_MOST = 1 << 16
+"""Alarms that may be set at a time."""
 _AGAIN = 10_000 * _MICROSECOND
 """When an abort that came to nothing is tried again: 10000 µs (alarm_abort_sysc)."""
 
@@ -38,8 +41,8 @@ class Alarms:
     def abort_syscall_at_abs_unix(self, deadline: int) -> int:
         """Abort what the current uthread will be blocked in at `deadline`, µs since 1970; the waiter."""
         clock = self._services.machine.clock
-        time = max(deadline * _MICROSECOND - clock.epoch, 0)
-        waiter = self._heap.malloc(_WAITER.size)
+        time = min(max(deadline * _MICROSECOND - clock.epoch, 0), _NEVER)
+        waiter = self._heap.malloc(_WAITER.size) if len(self._set) < _MOST else 0
         if not waiter:
             return 0
         thread = self._services.current

@@ -11,6 +11,9 @@ __all__ = ["Heap"]
 
 _ALIGNMENT = 16
 _CHUNK = 16 * PAGE_SIZE
+_LARGEST = 1 << 26
+_MOST = 1 << 20
+"""Blocks at a time; their books are kept on the host."""
 
 
 class Heap:
@@ -23,8 +26,10 @@ class Heap:
         self._free: dict[int, list[int]] = {}
 
     def malloc(self, size: int) -> int:
-        """A zeroed block, 0 where there is no memory."""
+        """A zeroed block of at most 64 MiB, 0 where there is no memory."""
         size = max(_ALIGNMENT, -(-size // _ALIGNMENT) * _ALIGNMENT)
+        if size > _LARGEST or len(self._sizes) >= _MOST:
+            return 0
         kept = self._free.get(size)
         if kept:
             address = kept.pop()

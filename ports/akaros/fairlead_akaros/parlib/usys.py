@@ -53,7 +53,8 @@ class UsysTables:
                 self._fill_extended(address)
         except GuestFault as fault:
             what = "written" if fault.write else "read"
-            raise _wrong(f"its table at {address:#x} cannot be {what} at {fault.address:#x}") from None
+            which = "table" if high == TABLE_FAULT else "second table"
+            raise _wrong(f"its {which} at {address:#x} cannot be {what} at {fault.address:#x}") from None
         cpu.pc = pc + len(_CALL_RAX)
         return True
 
@@ -64,10 +65,20 @@ class UsysTables:
         if found != SENTINEL:
             raise _wrong(
                 f"its table at {address:#x} has {found:#x} at index {len(TABLE)}, where the sentinel "
-                f"0x{SENTINEL:X} is due"
+                f"0x{SENTINEL:X} is due{self._misplaced(address)}"
             )
         for index, name in enumerate(TABLE):
             memory.write_u64(address + 8 * index, self._functions[name])
+
+    def _misplaced(self, address: int) -> str:
+        """Where the sentinel is instead, if it is near."""
+        for index in range(2 * len(TABLE)):
+            try:
+                if self._memory.read_u64(address + 8 * index) == SENTINEL:
+                    return f"; it is at index {index}: {index} functions, where the port has {len(TABLE)}"
+            except GuestFault:
+                break
+        return ""
 
     def _fill_extended(self, address: int) -> None:
         memory = self._memory
