@@ -5,9 +5,6 @@ The runtime tells of each move, and of memory that is in use again: as a stack, 
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from typing import NamedTuple
-
 from fairlead.errors import GuestFault
 from fairlead.port import Services
 from fairlead.services.guestmemory import GuestMemory
@@ -19,21 +16,23 @@ from fairlead_akaros.kernel import files, paths, processes
 from fairlead_akaros.kernel.convention import FRAME, GATE, POSIX, Boundary
 from fairlead_akaros.names import call_name
 from fairlead_akaros.parlib.code import GATES
+from fairlead_akaros.parlib.oldstacks import Move, OldStacks
 from fairlead_akaros.parlib.stacks import StackError
 
-__all__ = ["CheckedBoundary", "Move", "Moves"]
+__all__ = ["CheckedBoundary", "Moves"]
 
-_MOST = 1 << 16
 _FUNCTIONS = {
     "futex": 4,
     "serialize_argv_envp": 2,
     "sigaction": 3,
     "sigaltstack": 2,
     "pthread_sigmask": 3,
-    "pthread_create": 3,
     "uthread_blockon_sysc": 1,
 }
-"""Functions that take pointers, and how many arguments they have."""
+"""Functions that take pointers, and how many arguments they have.
+
+Not pthread_create: a new stack's end may be where an old one begins.
+"""
 _KERNEL = {
     number: handler.__code__.co_argcount - 1
     for module in (files, paths, processes)
@@ -42,58 +41,13 @@ _KERNEL = {
 """System calls and how many arguments they have; those of memory itself may well be about an old stack."""
 
 
-class Move(NamedTuple):
-    """Memory that goroutine `goid` has left for a stack at `new_lo`…`new_hi`."""
-
-    lo: int
-    hi: int
-    new_lo: int
-    new_hi: int
-    goid: int
-
-
 class Moves:
     def __init__(self, services: Services, memory: GuestMemory) -> None:
         self._services = services
         self._memory = memory
-        self._moves: list[Move] = []
-        """Ascending, none overlapping; what is more than _MOST is forgotten."""
+        self.old = OldStacks()
         self._registers = services.machine.cpu.batch(("rsp", "rbp"))
         self._arity: dict[int, int] = {}
-
-    def moved(self, lo: int, hi: int, new_lo: int, new_hi: int, goid: int) -> int:
-        """A goroutine's stack has moved; 0, for the caller."""
-        if lo < hi:
-            self.taken(lo, hi)
-            if len(self._moves) >= _MOST:
-                del self._moves[0]
-            insort(self._moves, Move(lo, hi, new_lo, new_hi, goid))
-        return 0
-
-    def taken(self, lo: int, hi: int) -> int:
-        """Memory is in use again; 0, for the caller."""
-        moves = self._moves
-        first = bisect_right(moves, lo, key=_start)
-        if first and moves[first - 1].hi > lo:
-            first -= 1
-        last = first
-        rest: list[Move] = []
-        while last < len(moves) and moves[last].lo < hi:
-            move = moves[last]
-            if move.lo < lo:
-                rest.append(move._replace(hi=lo))
-            if move.hi > hi:
-                rest.append(move._replace(lo=hi))
-            last += 1
-        moves[first:last] = rest
-        return 0
-
-    def find(self, address: int) -> Move | None:
-        """What has left this address, if nothing else is there since."""
-        index = bisect_right(self._moves, address, key=_start) - 1
-        if index < 0 or address >= self._moves[index].hi:
-            return None
-        return self._moves[index]
 
     def arguments(self, frame: int) -> int:
         """Check a call by Linux' number, before the runtime does anything for it; 0, for the caller."""
@@ -111,7 +65,7 @@ class Moves:
             handler = None if SERVED.get(name) == "memory" else find_handler(name)
             arity = self._arity[number] = handler.__code__.co_argcount - 1 if handler is not None else 0
         for index, value in enumerate(arguments[:arity]):
-            if self._moves and (move := self.find(value)) is not None:
+            if self.old and (move := self.old.find(value)) is not None:
                 raise self._stale(name_of("x86_64", number), f"argument {index + 1}", value, move, pushed)
 
     def call(self, call: Syscall, pushed: int) -> None:
@@ -119,7 +73,7 @@ class Moves:
 
         `pushed` is how many bytes are on the stack above the return address of the function that makes it.
         """
-        if not self._moves:
+        if not self.old:
             return
         number = call.number
         if number >= POSIX:
@@ -130,10 +84,10 @@ class Moves:
             arity = _FUNCTIONS.get(GATES[number - GATE], 0) if number - GATE < len(GATES) else 0
         else:
             arity = _KERNEL.get(number, 0)
-            if (move := self.find(call.token)) is not None:
+            if (move := self.old.find(call.token)) is not None:
                 raise self._stale(what, "the struct syscall", call.token, move, pushed)
         for index, value in enumerate(call.arguments[:arity]):
-            if (move := self.find(value)) is not None:
+            if (move := self.old.find(value)) is not None:
                 raise self._stale(what, f"argument {index + 1}", value, move, pushed)
 
     def _stale(self, what: str, which: str, value: int, move: Move, pushed: int) -> StackError:
@@ -146,10 +100,6 @@ class Moves:
             f"{move.goid} has left for {move.new_lo:#x}-{move.new_hi:#x}; in {caller}",
             hint="take the address where the call is made: Go moves stacks, but not what a uintptr says",
         )
-
-
-def _start(move: Move) -> int:
-    return move.lo
 
 
 class CheckedBoundary(Boundary):
