@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fairlead.port import Mount
     from fairlead.services.namespace import Namespace
 
-__all__ = ["mount_all"]
+__all__ = ["mount_all", "put"]
 
 
 def mount_all(names: Namespace, mounts: Sequence[Mount], fs: MemoryFileSystem, dev: int) -> list[HostTree]:
@@ -86,11 +86,12 @@ def _mount(
     if node is None:
         system.tree.close()
         raise UsageError(f"mount {mount.host}: it is gone")
-    _put(directory, name, node)
+    put(directory, name, node)
     return system.tree
 
 
-def _put(directory: Directory, name: bytes, node: Node) -> None:
+def put(directory: Directory, name: bytes, node: Node) -> None:
+    """Let a node stand in a directory under a name, whatever is there."""
     directory.mounted[name] = node
     if isinstance(directory, HostDirectory):
         directory.fs.pinned.append(directory)
@@ -112,7 +113,7 @@ def _parent(root: Directory, parts: tuple[bytes, ...], mount: Mount, fs: MemoryF
                 node.add(name, child)
                 node.nlink += 1
             else:
-                _put(node, name, child)
+                put(node, name, child)
         if not isinstance(child, Directory):
             raise UsageError(f"mount {mount.host}: {mount.guest} goes through a file")
         node = child

@@ -74,5 +74,6 @@ CONSTANTS: tuple[tuple[str, int | None], ...] = (
     ("SYS_FD2PATH", 149),
     ("SYS_SELF_NOTIFY", 26),
     ("SYS_NULL", 1),
+    ("SYS_ABORT_SYSC_FD", 33),
 )
 """Names with their values; None for one that is known only when a program runs."""

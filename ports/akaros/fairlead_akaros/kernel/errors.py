@@ -108,6 +108,8 @@ REFUSALS: dict[str, Refusal] = {
         _E.EINVAL, "can't rename to a child directory", "src/ns/tree_file.c:889"
     ),
     "bind of a link": Refusal(_E.EINVAL, "cannot bind a symlink", "src/ns/chan.c:403"),
+    "bind of another kind": _fixme(_E.EINVAL, "src/ns/chan.c:409"),
+    "nothing mounted": _fixme(_E.ENOENT, "src/ns/chan.c:542"),
     "room for the working directory": Refusal(
         _E.ERANGE, "getcwd buf too small, needed %d", "src/syscall.c:2129"
     ),

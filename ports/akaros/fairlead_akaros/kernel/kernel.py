@@ -8,9 +8,10 @@ from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.port import Services
 from fairlead.services.addressspace import AddressSpace
 from fairlead.services.linux.process import Process
+from fairlead.services.vfs import Directory, Node
 from fairlead.syscall import Pending, Result, Syscall
 from fairlead_akaros.abi import Errno, Sys
-from fairlead_akaros.kernel import files, memory, paths, processes
+from fairlead_akaros.kernel import files, memory, mounts, paths, processes
 from fairlead_akaros.kernel.convention import STARTED, Boundary
 from fairlead_akaros.kernel.events import Events
 from fairlead_akaros.kernel.kthread import Kthreads
@@ -48,10 +49,12 @@ class Kernel:
         self.vcores = vcores
         self.pid = process.pid
         self.kthreads = Kthreads(services, boundary.complete)
+        self.binds: dict[tuple[Directory, bytes], Node] = {}
+        """What nbind and nmount have put where."""
         self.current_vcore: Callable[[], int] = lambda: 0
         self._handlers: dict[int, tuple[Handler, int]] = {
             number: (handler, handler.__code__.co_argcount - 1)
-            for module in (files, memory, paths, processes)
+            for module in (files, memory, mounts, paths, processes)
             for number, handler in module.HANDLERS.items()
         }
 

@@ -342,6 +342,14 @@ func (f *callFrame) translateNotify() {
 	f.kernel(usys.Constant(usys.SYS_NOTIFY), pid(), akaros_EV_POSIX_SIGNAL, uintptr(unsafe.Pointer(&message)), 0, 0, 0)
 }
 
+// translateNunmount: a source of nil is none.
+//
+//go:nosplit
+func (f *callFrame) translateNunmount() {
+	a := &f.arg
+	f.kernel(usys.Constant(usys.SYS_NUNMOUNT), a[0], length(a[0]), a[1], length(a[1]), 0, 0)
+}
+
 //go:nosplit
 func (f *callFrame) translateGetpid() { f.ret = pid() }
 

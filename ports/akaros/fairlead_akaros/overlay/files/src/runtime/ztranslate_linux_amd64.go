@@ -90,6 +90,18 @@ func translate(f *callFrame) {
 		f.translateReadlink() // the path comes with its length, and is never relative to a descriptor
 	case 269:
 		f.translateAccess() // the path comes with its length, and is never relative to a descriptor
+	case 1002:
+		f.kernel(usys.Constant(usys.SYS_BLOCK), f.arg[0], 0, 0, 0, 0, 0)
+	case 1033:
+		f.kernel(usys.Constant(usys.SYS_ABORT_SYSC_FD), f.arg[0], 0, 0, 0, 0, 0)
+	case 1145:
+		f.kernel(usys.Constant(usys.SYS_NBIND), f.arg[0], length(f.arg[0]), f.arg[1], length(f.arg[1]), f.arg[2], 0)
+	case 1146:
+		f.kernel(usys.Constant(usys.SYS_NMOUNT), f.arg[0], f.arg[1], length(f.arg[1]), f.arg[2], 0, 0)
+	case 1147:
+		f.translateNunmount() // the source may be left out
+	case 1149:
+		f.kernel(usys.Constant(usys.SYS_FD2PATH), f.arg[0], f.arg[1], f.arg[2], 0, 0, 0)
 	default:
 		f.posix()
 	}

@@ -102,6 +102,30 @@ func akarosRawSyscall(why *errstr, trap, a1, a2, a3, a4, a5, a6 uintptr) (r uint
 	return f.ret, 0
 }
 
+// Nunmount undoes what Nbind or Nmount put onto a path; with a source that is not empty only if it was that.
+func Nunmount(source, onto string) (err error) {
+	var from *byte
+	if source != "" {
+		if from, err = BytePtrFromString(source); err != nil {
+			return err
+		}
+	}
+	at, err := BytePtrFromString(onto)
+	if err != nil {
+		return err
+	}
+	return nunmount(from, at)
+}
+
+// Fd2path is the path that a descriptor was opened by.
+func Fd2path(fd int) (path string, err error) {
+	var buf [PathMax]byte
+	if err := fd2path(fd, buf[:]); err != nil {
+		return "", err
+	}
+	return string(buf[:bytealg.IndexByte(buf[:], 0)]), nil
+}
+
 // RunWithDeadline runs f, which makes one blocking call; if it still blocks at the time deadline, in
 // nanoseconds since 1970, the call is aborted and fails with EINTR. Without a deadline it just runs f.
 func RunWithDeadline(f func(), deadline int64) {

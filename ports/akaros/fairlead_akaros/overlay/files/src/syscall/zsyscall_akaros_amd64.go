@@ -300,3 +300,74 @@ func Kill(pid int, sig Signal) (err error) {
 	}
 	return
 }
+
+func Block(usec int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 1002, uintptr(usec), 0, 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Nbind(source string, onto string, flag int) (err error) {
+	_p0, err := BytePtrFromString(source)
+	if err != nil {
+		return
+	}
+	_p1, err := BytePtrFromString(onto)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 1145, uintptr(unsafe.Pointer(_p0)), uintptr(unsafe.Pointer(_p1)), uintptr(flag), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Nmount(fd int, onto string, flag int) (err error) {
+	_p1, err := BytePtrFromString(onto)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 1146, uintptr(fd), uintptr(unsafe.Pointer(_p1)), uintptr(flag), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func nunmount(source *byte, onto *byte) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 1147, uintptr(unsafe.Pointer(source)), uintptr(unsafe.Pointer(onto)), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func fd2path(fd int, buf []byte) (err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(buf) > 0 {
+		_p1 = unsafe.Pointer(&buf[0])
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 1149, uintptr(fd), uintptr(_p1), uintptr(len(buf)), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func AbortSyscFd(fd int) (val int, err error) {
+	var why errstr
+	r, e := akarosRawSyscall(&why, 1033, uintptr(fd), 0, 0, 0, 0, 0)
+	val = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}

@@ -76,6 +76,7 @@ const (
 	SYS_FD2PATH = 44
 	SYS_SELF_NOTIFY = 45
 	SYS_NULL = 46
+	SYS_ABORT_SYSC_FD = 47
 
-	num_constants = 47
+	num_constants = 48
 )
