@@ -41,7 +41,10 @@ def test_what_passes_on_linux_passes_here(port: str, fairlead) -> None:
     assert [each for each in report["packages"] if each["status"] != "pass"] == [], ran.stderr[-5000:]
     assert ran.returncode == 0
     passed = {each["package"]: each["passed"] for each in report["packages"]}
-    assert sum(passed.values()) > (1350 if packages is PACKAGES else 500)
+    if packages is PACKAGES:
+        assert sum(passed.values()) > 1350
+    else:
+        assert sum(passed.values()) > 500
     assert min(passed.values()) > 5
 
 
