@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead import hookimpl
+from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.machine import Cpu
 from fairlead.port import Resume, Services
 from fairlead.services.addressspace import AddressSpace
@@ -130,8 +131,8 @@ class Akaros:
         message = Message(Ev.POSIX_SIGNAL, signal.number)
         if signal.number == Sig.SIGKILL:
             self._services.exit_by_signal(signal.number)
-        elif not self.kernel.events.send_kernel_event(message):
-            self.parlib.signals.default(signal.number)
+        else:
+            self._send(message)
         return False
 
     # -- what the core asks besides --------------------------------------------------------------------
@@ -169,6 +170,15 @@ class Akaros:
         self._process.close()
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _send(self, message: Message) -> None:
+        """A signal of the process as an event; where nobody listens, what the signal does by default."""
+        try:
+            sent = self.kernel.events.send_kernel_event(message)
+        except (GuestFault, GuestRefusal):  # the process has spoiled its own mailboxes
+            sent = False
+        if not sent:
+            self.parlib.signals.default(message.ev_arg1)
 
     def _bad_call(self, cpu: Cpu, trap: Trap) -> None:
         """A trap that hands no structure over: the fast call that sets the FS base, or a user's bug."""

@@ -109,6 +109,9 @@ class Boundary:
             return None
         if rsi > 1 or self._rest:
             if rsi > 1:
+                if len(self._rest) >= _MOST:  # left behind by threads that are gone
+                    self._rest.clear()
+                    self._place.clear()
                 self._rest.setdefault(rdi, (rdi, min(rsi, _MOST)))
             self._place[rdi] = trap.pc
         return Syscall(number, arguments, rdi)

@@ -36,6 +36,8 @@ _UCQ = EVENT_MBOX["ucq"]
 _PROD, _CONS = _UCQ + UCQ["prod_idx"], _UCQ + UCQ["cons_idx"]
 _BITMAP = EVENT_MBOX["evbm"]
 _BITS = 50
+_MOST_MESSAGES = 1 << 16
+"""Messages taken out of a mailbox in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,10 @@ class Events:
             memory.write(mbox + _BITMAP, bytes(8))
             yield from (Message(number) for number in range(_BITS) if bits >> number & 1)
             return
-        while (slot := memory.read_u64(mbox + _CONS)) != memory.read_u64(mbox + _PROD):
+        for _ in range(_MOST_MESSAGES):
+            slot = memory.read_u64(mbox + _CONS)
+            if slot == memory.read_u64(mbox + _PROD):
+                return
             index = slot % PGSIZE
             page = slot - index
             if index >= _PER_PAGE:
@@ -166,6 +171,7 @@ class Events:
             memory.write(at + EVENT_MSG.size, b"\0")
             memory.write_u64(mbox + _CONS, slot + 1)
             yield Message(*values)
+        memory.write_u64(mbox + _CONS, memory.read_u64(mbox + _PROD))  # no queue: nobody sent so many
 
     def take_vcore(self, vcore: int) -> Iterator[Message]:
         """Take all that came for a vcore: its private mailbox, its public one, and the queues they name."""

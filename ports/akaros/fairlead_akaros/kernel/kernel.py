@@ -71,6 +71,8 @@ class Kernel:
             return _FAULT
         except GuestRefusal as refusal:
             return Result(errno=refusal.errno, errstr=refusal.errstr)
+        except OSError as error:
+            return Result(errno=error.errno or Errno.EIO)
         if type(answer) is int:
             return _SMALL[answer] if answer < 4096 else Result(answer)
         assert isinstance(answer, Pending)

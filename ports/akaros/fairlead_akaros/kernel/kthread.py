@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from fairlead.errors import GuestRefusal
+from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.port import Services
 from fairlead.syscall import Pending, Result, Syscall, Wake
 from fairlead.thread import NewThread, Thread, WaitQueue
 from fairlead_akaros.abi import Errno
 from fairlead_akaros.kernel.errors import REFUSALS
 
-__all__ = ["FIRST_KTHREAD", "Kthreads"]
+__all__ = ["FIRST_KTHREAD", "MOST_CALLS", "Kthreads"]
 
 FIRST_KTHREAD = 1 << 40
 """Identifiers of threads that are no uthreads start here."""
+
+MOST_CALLS = 4096
+"""System calls of a process that may be under way at once; more fail with EAGAIN."""
 
 _EVERYTHING = (1 << 64) - 1
 _RESUMED = Result(resumed=True)
@@ -50,6 +53,8 @@ class Kthreads:
         """Let a call go on by itself; out of threads it fails with EAGAIN."""
         self._next += 1
         try:
+            if len(self._running) >= MOST_CALLS:
+                raise GuestRefusal(Errno.EAGAIN)
             thread = self._services.add_thread(NewThread(pc=0, sp=0, id=self._next))
         except GuestRefusal as refusal:
             self._complete(call.token, Result(errno=refusal.errno, errstr=refusal.errstr))
@@ -95,7 +100,14 @@ class Kthreads:
         return Pending(queues, resume, pending.deadline, interruptible=False, external=pending.external)
 
     def _resume(self, thread: Thread, under_way: _Call, pending: Pending, wake: Wake) -> Result | Pending:
-        answer = pending.resume(Wake.SIGNAL if under_way.aborted else wake)
+        try:
+            answer = pending.resume(Wake.SIGNAL if under_way.aborted else wake)
+        except GuestFault:
+            answer = Result(errno=Errno.EFAULT)
+        except GuestRefusal as refusal:
+            answer = Result(errno=refusal.errno, errstr=refusal.errstr)
+        except OSError as error:
+            answer = Result(errno=error.errno or Errno.EIO)
         if isinstance(answer, Pending):
             return self._wait(thread, under_way, answer)
         if under_way.aborted and answer.errno == Errno.EINTR:

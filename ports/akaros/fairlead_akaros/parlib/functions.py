@@ -26,7 +26,7 @@ _FAULT = Result(errno=Errno.EFAULT)
 _RESUMED = Result(resumed=True)
 _POINTER = Struct("<Q")
 _FUTEX_WAIT, _FUTEX_WAKE = 0, 1
-_MOST_STRINGS = 1 << 16
+_ARG_MAX = 1 << 20
 _MOST_TEXT = 1 << 17
 _TESTER_ARGUMENTS = 12
 
@@ -190,9 +190,11 @@ class Functions:
     def _strings(self, vector: int) -> list[bytes]:
         """The strings of a vector of pointers that ends with NULL, each with its NUL."""
         found: list[bytes] = []
+        size = 0
         while vector and (at := self._memory.read_u64(vector)):
-            if len(found) >= _MOST_STRINGS:
-                raise GuestRefusal(Errno.E2BIG)
             found.append(self._memory.read_cstring(at, _MOST_TEXT) + b"\0")
+            size += len(found[-1]) + 8
+            if size > _ARG_MAX:
+                raise GuestRefusal(Errno.E2BIG)
             vector += 8
         return found

@@ -42,8 +42,8 @@ __all__ = ["Parlib"]
 _RESUMED = Result(resumed=True)
 _FLAGS, _RETVAL, _ERR = SYSCALL["flags"], SYSCALL["retval"], SYSCALL["err"]
 _EVENT_QUEUE = Struct("<Qi4xI4xQQ")
-_DENIED = frozenset({56, 57, 58, 59, 435})
-"""Linux calls that make threads and processes: uthreads are pthread_create's, processes proc_create's."""
+_DENIED = frozenset({9, 10, 11, 12, 13, 14, 15, 25, 56, 57, 58, 59, 130, 131, 435})
+"""Linux calls that are the kernel's and the scheduler's alone: memory, signals, threads and processes."""
 
 
 class Parlib:

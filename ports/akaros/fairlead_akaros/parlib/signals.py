@@ -19,8 +19,8 @@ from fairlead.signal import Action, Sig, Signal
 from fairlead.syscall import Result
 from fairlead.thread import Thread
 from fairlead_akaros.abi import ROS_HW_CTX, Errno, Ev
-from fairlead_akaros.kernel.events import Message
-from fairlead_akaros.layouts import HW_TRAPFRAME, SIGDATA, SIGINFO, USER_CONTEXT
+from fairlead_akaros.kernel.events import Message, vcpd
+from fairlead_akaros.layouts import HW_TRAPFRAME, PREEMPT_DATA, SIGDATA, SIGINFO, USER_CONTEXT
 from fairlead_akaros.parlib.vcores import Vcore, Vcores
 
 __all__ = ["PTHREAD_KILL", "Signals", "Uthread"]
@@ -82,6 +82,8 @@ class Signals:
         self._registers = cpu.batch((*_REGISTERS, "rip", "rflags", "rsp"))
         self._start = cpu.batch(("rdi", "rsi", "rdx", "rsp", "rip", "rflags"))
         vcores.on_message[Ev.POSIX_SIGNAL] = self._on_event
+        vcores.siginfo = self._siginfo
+        vcores.save_uthread = self._save_uthread
 
     # -- delivery --------------------------------------------------------------------------------------
 
@@ -95,8 +97,23 @@ class Signals:
         if action.handler in (SIG_DFL, SIG_IGN):
             self.default(number)
             return
+        self._vcores.run_handler(vcore, number, action.handler)
+
+    def _siginfo(self, number: int) -> int:
         self._memory.write(self._info, _INFO.pack(number, 0, 0, 0, 0, 0).ljust(SIGINFO.size, b"\0"))
-        self._vcores.run_handler(vcore, action.handler, number, self._info)
+        return self._info
+
+    def _save_uthread(self, vcore: Vcore) -> None:
+        """The interrupted uthread's registers, if there is one, go into the vcore's preempt data."""
+        if self._services.current is vcore.uthread:
+            self._memory.write(vcpd(vcore.number) + PREEMPT_DATA["uthread_ctx"], self._context())
+
+    def _context(self) -> bytes:
+        """The running thread's registers as a struct user_context."""
+        *registers, rip, rflags, rsp = self._registers.read()
+        return _CONTEXT.pack(
+            ROS_HW_CTX, 0, *registers, 0, 0, 0, 0, rip, _USER_CS, 0, 0, rflags, rsp, _USER_SS, 0, 0
+        )
 
     def deliver(self, cpu: Cpu, signal: Signal) -> bool:
         """Run a uthread's handler; True if its registers were changed."""
@@ -107,16 +124,13 @@ class Signals:
             return False
         thread = self._services.current
         uthread = self._uthread(thread)
-        *registers, rip, rflags, rsp = self._registers.read()
+        *_, rip, rflags, rsp = self._registers.read()
         stack = (rsp - SIGDATA.size) & ~(_ALIGNMENT - 1)
         code = 0 if signal.code == PTHREAD_KILL else signal.code
         info = _INFO.pack(number, 0, code, 0, 0, signal.address)
-        context = _CONTEXT.pack(
-            ROS_HW_CTX, 0, *registers, 0, 0, 0, 0, rip, _USER_CS, 0, 0, rflags, rsp, _USER_SS, 0, 0
-        )
         top = (uthread.sigalt_stacktop or stack) & ~15
         try:
-            self._memory.write(stack + SIGDATA["u_ctx"], context)
+            self._memory.write(stack + SIGDATA["u_ctx"], self._context())
             self._memory.write(stack + SIGDATA["info"], info.ljust(SIGINFO.size, b"\0"))
             self._memory.write_u64(top - 8, self._return_to)
         except GuestFault:

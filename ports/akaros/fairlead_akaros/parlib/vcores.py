@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import pack
 
+from fairlead.errors import GuestFault
 from fairlead.port import Services
 from fairlead.services.addressspace import AddressSpace
+from fairlead.signal import Sig
 from fairlead.syscall import Pending, Result, Wake
 from fairlead.thread import NewThread, Thread, ThreadState, WaitQueue
 from fairlead_akaros.abi import PGSIZE, VC_CAN_RCV_MSG
@@ -58,11 +60,15 @@ class Vcores:
         self._entry = entry
         self.on_message: dict[int, Callable[[Vcore, Message], None]] = {}
         """What the scheduler does on each kind of event."""
-        self.handlers: list[tuple[int, int, int]] = []
-        """Handlers due in vcore context: address, signal, address of its siginfo."""
+        self._handlers: dict[int, int] = {}
+        """Handlers due in vcore context: signals with their handlers' addresses."""
+        self.siginfo: Callable[[int], int] = lambda number: 0
+        """Makes the siginfo of a signal in vcore context; its address."""
+        self.save_uthread: Callable[[Vcore], None] = lambda vcore: None
+        """Keeps what a vcore's uthread was doing in the vcore's preempt data."""
         self.vcores = [self._make(heap, number) for number in range(count)]
         self._current = self.vcores[0]
-        self._entering = False
+        self._start = services.machine.cpu.batch(("rdi", "rsi", "rdx", "rsp", "rip"))
         self._spent = False
         self._tick: Callable[[], None] | None = None
         self.on_running: Callable[[], None] = lambda: None
@@ -154,39 +160,37 @@ class Vcores:
     def notify(self, number: int) -> None:
         """An interrupt for a vcore: it enters vcore context and looks at its events."""
         vcore = self.vcores[number]
-        self._memory.write(vcpd(number) + PREEMPT_DATA["notif_disabled"], b"\1")
         self._trace(vcore, "entry")
-        for message in self._events.take_vcore(number):
-            handler = self.on_message.get(message.ev_type)
-            if handler is not None:
-                handler(vcore, message)
-        self._memory.write(vcpd(number) + PREEMPT_DATA["notif_disabled"], b"\0")
+        try:
+            self._memory.write(vcpd(number) + PREEMPT_DATA["notif_disabled"], b"\1")
+            for message in self._events.take_vcore(number):
+                handler = self.on_message.get(message.ev_type)
+                if handler is not None:
+                    handler(vcore, message)
+            self._memory.write(vcpd(number) + PREEMPT_DATA["notif_disabled"], b"\0")
+        except GuestFault:  # a program that spoils what parlib lives on ends as it would by itself
+            self._services.exit_by_signal(Sig.SIGSEGV)
 
-    def run_handler(self, vcore: Vcore, handler: int, number: int, info: int) -> None:
+    def run_handler(self, vcore: Vcore, number: int, handler: int) -> None:
         """Have a signal handler of the program's run in vcore context."""
-        self.handlers.append((handler, number, info))
+        self._handlers[number] = handler
+        self.save_uthread(vcore)
         vcore.queue.wake()
         self._services.reschedule()
 
     def enter(self) -> Result | Pending:
         """vcore_entry of a vcore's own thread: run the next handler, or wait."""
         vcore = self.vcores[self._services.current.id - FIRST_KTHREAD]
-        if vcore.number or not self.handlers:
+        if vcore.number or not self._handlers:
             return Pending((vcore.queue,), self._woken)
-        handler, number, info = self.handlers.pop(0)
+        number = next(iter(self._handlers))
+        handler = self._handlers.pop(number)
         self._spent = True  # whom the handler wakes comes before whom it interrupted
         self._trace(vcore, f"signal {number} in vcore context")
-        cpu = self._services.machine.cpu
         top = vcore.stack - 64
         self._memory.write_u64(top - 8, vcore.entry)
-        for register, value in (
-            ("rdi", number),
-            ("rsi", info),
-            ("rdx", 0),
-            ("rsp", top - 8),
-            ("rip", handler),
-        ):
-            cpu.set(register, value)
+        context = vcpd(vcore.number) + PREEMPT_DATA["uthread_ctx"]
+        self._start.write((number, self.siginfo(number), context, top - 8, handler))
         return _RESUMED
 
     @staticmethod
