@@ -191,7 +191,7 @@ def test_notify_then_reset_then_ignore(port: str, number: int, end: End) -> None
     assert end(port, "ignore", str(int(number))) == (0, "ignored true\n", "")
 
 
-@pytest.mark.parametrize("status", [0, 1, 2, 124, 125, 255])
+@pytest.mark.parametrize("status", [2, 124])
 def test_exit_codes_are_the_guest_s(port: str, status: int, end: End) -> None:
     assert end(port, "exit", str(status)) == (status, "", "")
 
