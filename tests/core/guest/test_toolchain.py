@@ -110,6 +110,7 @@ def test_children_end_with_us(tmp_path: Path, number: int) -> None:
     goroot = fake(tmp_path / "go", f"sleep 1000 & echo $$ $! >{pids}; wait")
     with subprocess.Popen([sys.executable, "-c", RUN, goroot], stderr=subprocess.DEVNULL) as process:
         children = [int(each) for each in pids.read_text().split()]
+        time.sleep(1)  # the child may have written before its parent is back from starting it
         process.send_signal(number)
         assert process.wait(20) != 0
     deadline = time.monotonic() + 60
