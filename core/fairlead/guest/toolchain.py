@@ -76,8 +76,9 @@ class Toolchain:
         import subprocess
 
         pipe = subprocess.PIPE
-        try:
-            process = subprocess.Popen(
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
                 [self.go, *arguments],
                 env=dict(environment),
                 cwd=cwd,
@@ -86,40 +87,64 @@ class Toolchain:
                 stderr=pipe if capture and not on_line else None,
                 process_group=0,
             )
-        except OSError as error:
+
+        try:
+            with _ended_with_us(start) as process:
+                output = messages = b""
+                if on_line is not None:
+                    assert process.stdout is not None
+                    for line in process.stdout:
+                        on_line(line)
+                elif capture:
+                    output, messages = process.communicate()
+                return Finished(process.wait(), output, messages)
+        except _NotStarted as error:
             raise ToolError(
-                f"{self.go} cannot be run: {error.strerror or error}",
-                hint=f"mend it, or name another by {_VARIABLE}",
+                f"{self.go} cannot be run: {error}", hint=f"mend it, or name another by {_VARIABLE}"
             ) from error
-        with process, _ended_with_us(process):
-            output = messages = b""
-            if on_line is not None:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    on_line(line)
-            elif capture:
-                output, messages = process.communicate()
-            return Finished(process.wait(), output, messages)
+
+
+class _NotStarted(Exception):
+    pass
 
 
 @contextmanager
-def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End a process and all its children if what is inside does not come to its end."""
+def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process; end it and all its children if what is inside does not come to its end."""
+    # Signals wait while the process starts, lest it be there and nobody know of it, and while it is ended.
+    held: list[int] | None = []
 
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    def take(number: int, frame: FrameType | None) -> None:
+        if held is not None:
+            held.append(number)
+        elif callable(handler := before[number]):
+            handler(number, frame)
+        else:
+            raise SystemExit(128 + number)
 
     before = {}
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            before[number] = signal.signal(number, leave)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (handler := signal.getsignal(number)) != signal.SIG_IGN:
+                before[number] = handler
+                signal.signal(number, take)
     except ValueError:
         pass  # not the main thread: signals go elsewhere
     try:
-        yield
-    except BaseException:
-        _end(process)
-        raise
+        try:
+            process = start()
+        except OSError as error:
+            raise _NotStarted(error.strerror or str(error)) from error
+        with process:
+            try:
+                early, held = held, None
+                for number in early:
+                    take(number, None)
+                yield process
+            except BaseException:
+                held = []
+                _end(process)
+                raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

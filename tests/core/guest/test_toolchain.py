@@ -97,26 +97,41 @@ def test_a_go_that_cannot_run(tmp_path: Path) -> None:
 
 
 RUN = """
-import os, sys
+import os, subprocess, sys
 from fairlead.guest.toolchain import find_toolchain
+
+class Late(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.stdout.readline()  # the child is there, and whoever started it does not know of it yet
+        os.kill(os.getpid(), int(sys.argv[2]))
+
+if len(sys.argv) > 2:
+    subprocess.Popen = Late
 find_toolchain(sys.argv[1]).run(["build"], environment=os.environ, capture=True)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_children_end_with_us(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
+def test_children_end_with_us(tmp_path: Path, number: signal.Signals, when: str) -> None:
     pids = tmp_path / "pids"
-    os.mkfifo(pids)
-    goroot = fake(tmp_path / "go", f"sleep 1000 & echo $$ $! >{pids}; wait")
-    with subprocess.Popen([sys.executable, "-c", RUN, goroot], stderr=subprocess.DEVNULL) as process:
-        children = [int(each) for each in pids.read_text().split()]
-        time.sleep(1)  # the child may have written before its parent is back from starting it
-        process.send_signal(number)
-        assert process.wait(20) != 0
+    kill = f"kill -{int(number)} $PPID;" if when == "while it runs" else "echo;"
+    goroot = fake(tmp_path / "go", f"sleep 1000 & echo $$ $! >{pids}; {kill} wait")
+    arguments = [sys.executable, "-c", RUN, goroot, *([] if kill != "echo;" else [str(int(number))])]
+    done = subprocess.run(arguments, stderr=subprocess.DEVNULL, timeout=60, check=False)
+    assert done.returncode in (128 + number, -signal.SIGINT)
+    assert (done.returncode == -signal.SIGINT) == (number == signal.SIGINT)
     deadline = time.monotonic() + 60
-    while any(_lives(pid) for pid in children):
+    while any(_lives(int(pid)) for pid in pids.read_text().split()):
         assert time.monotonic() < deadline, "a child is still there"
         time.sleep(0.01)
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    goroot = fake(tmp_path / "go", "kill -HUP $PPID; exit 3")
+    ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{RUN}"
+    assert subprocess.run([sys.executable, "-c", ignoring, goroot], timeout=60, check=False).returncode == 0
 
 
 def _lives(pid: int) -> bool:
