@@ -1,0 +1,3 @@
+module fairlead/kit
+
+go 1.26
