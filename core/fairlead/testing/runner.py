@@ -1,4 +1,4 @@
-"""A run of `fairlead` in a process of its own, bounded in time and memory: whatever a port does ends there."""
+"""A run of `fairlead` in a process of its own, bounded in time and memory: what a port does ends there."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ class Runner:
                 command = [*self._command, *words[:1], *extra, *words[1:]]
                 process = self._start(command, cwd, source, out, err)
                 timed_out, seconds = self._wait(process)
-                texts = [_text(each) for each in (out, err)]
+                stdout, stderr = _text(out), _text(err)
             document = _record(result) if process.returncode >= 0 else {}
-            return Ran(words, *texts, process.returncode, seconds, timed_out, document)
+            return Ran(words, stdout, stderr, process.returncode, seconds, timed_out, document)
 
     def _start(
         self, command: Sequence[str], cwd: Path | None, source: IO[bytes], out: IO[bytes], err: IO[bytes]

@@ -1,4 +1,4 @@
-"""Exceptions and interrupts: that the runtime gets them as signals, and the interrupted code gets all its registers back."""
+"""Exceptions become signals; interrupts give the code they interrupt all its registers back."""
 
 from __future__ import annotations
 
