@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import ToolError
 from fairlead.guest.cache import Cache
@@ -112,17 +112,18 @@ class _NotStarted(Exception):
 def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process; end it and all its children if what is inside does not come to its end."""
     # Signals wait while the process starts, lest it be there and nobody know of it, and while it is ended.
-    held: list[int] | None = []
+    waiting: list[int] = []
+    holding = True
 
     def take(number: int, frame: FrameType | None) -> None:
-        if held is not None:
-            held.append(number)
+        if holding:
+            waiting.append(number)
         elif callable(handler := before[number]):
             handler(number, frame)
         else:
             raise SystemExit(128 + number)
 
-    before = {}
+    before: dict[int, Any] = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if (handler := signal.getsignal(number)) != signal.SIG_IGN:
@@ -137,17 +138,17 @@ def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[sub
             raise _NotStarted(error.strerror or str(error)) from error
         with process:
             try:
-                early, held = held, None
-                for number in early:
-                    take(number, None)
+                holding = False
+                for early in waiting:
+                    take(early, None)
                 yield process
             except BaseException:
-                held = []
+                holding = True
                 _end(process)
                 raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
