@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "boards": ("fairlead.cli.lists:boards", "List the boards that are installed."),
     "build": ("fairlead.cli.build:build", "Build a Go program for a port."),
+    "check": ("fairlead.cli.check:check", "Put ports through the conformance kit."),
     "doctor": ("fairlead.cli.doctor:doctor", "Check that everything needed is there."),
     "env": ("fairlead.cli.env:env", "Print shell lines for a go command that uses a port."),
     "exec": ("fairlead.cli.run:exec_", "Run an image for go test -exec or go run -exec."),
