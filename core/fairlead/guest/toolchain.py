@@ -32,6 +32,8 @@ class Finished:
     status: int
     output: bytes
     messages: bytes
+    late: bool = False
+    """It did not end in the time it had, and was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,17 @@ class Toolchain:
         cwd: Path | None = None,
         capture: bool = True,
         on_line: Callable[[bytes], None] | None = None,
+        quiet: bool = False,
+        limit: float | None = None,
     ) -> Finished:
         """Run a go command to its end; an interrupt, or our being told to end, ends all its processes first.
 
         With `capture` its output and messages come back, with `on_line` each line of output goes there as it
-        comes and messages pass through; else both pass through.
+        comes and messages pass through, or with `quiet` nowhere; else both pass through. After `limit`
+        seconds of host time all its processes are ended, too.
         """
         import subprocess
+        import threading
 
         pipe = subprocess.PIPE
 
@@ -84,7 +90,7 @@ class Toolchain:
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=pipe if capture or on_line else None,
-                stderr=pipe if capture and not on_line else None,
+                stderr=subprocess.DEVNULL if quiet else pipe if capture and not on_line else None,
                 process_group=0,
             )
 
@@ -149,6 +155,20 @@ def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[sub
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all its children, from another thread than the one that reads its output."""
+    import subprocess
+
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_GRACE)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
