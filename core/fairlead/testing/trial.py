@@ -21,8 +21,9 @@ _BUILD = 900.0
 """Seconds of host time that building the kit's program may take."""
 
 
-def build_kit(port: Port, image: Path, runner: Runner) -> str:
+def build_kit(port: Port, image: Path, runner: Runner | None = None) -> str:
     """Build the kit's program for a port; what went wrong, or nothing."""
+    runner = runner or Runner(seconds=_BUILD)
     ran = runner.run("build", f"--port={port.name}", "-o", str(image), str(GUEST), record=False)
     return "" if ran.code == 0 else f"the kit's program does not build: {ran.last_words}"
 
