@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "tests", "ports"]
@@ -43,8 +45,35 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "--ignore=tests/conformance", *session.posargs)
 
 
+def _try_ports(session: nox.Session, report: str, *ports: str) -> None:
+    """The matrix, as JSON and as a page too, and what else must hold on every port."""
+    reports = Path("reports")
+    reports.mkdir(exist_ok=True)
+    named = [f"--port={port}" for port in ports]
+    saved = [f"--save={reports / report}.json", f"--html={reports / report}.html"]
+    session.run("fairlead", "check", *named, *saved)
+    session.run("pytest", "-n", "2", "tests/conformance", *(f"--fairlead-port={port}" for port in ports))
+
+
 @nox.session
 def ports(session: nox.Session) -> None:
     """Every installed port on trial; arguments are further distributions to install first."""
     session.install("-e", ".[test]", *session.posargs)
-    session.run("pytest", "-n", "2", "tests/conformance")
+    _try_ports(session, "ports")
+
+
+def _one_folder(folder: str) -> None:
+    """The session of a folder of ports/, which `-s ports` does not select."""
+    module = f"fairlead_{folder}.plugin"
+    names = [name for name, where in PROJECT["entry-points"]["fairlead"].items() if where == module]
+
+    @nox.session(name=f"ports({folder})", default=False)
+    def one(session: nox.Session) -> None:
+        session.install("-e", ".[test]")
+        _try_ports(session, folder, *names)
+
+    one.__doc__ = f"{', '.join(names)} on trial."
+
+
+for each in sorted(Path("ports").iterdir()):
+    _one_folder(each.name)

@@ -8,6 +8,7 @@ from fairlead.plugins import installed
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for `port` once for each."""
+    """Run a test that asks for `port` once for each, or for those that --fairlead-port names."""
     if "port" in metafunc.fixturenames:
-        metafunc.parametrize("port", sorted(installed().ports))
+        wanted = metafunc.config.getoption("--fairlead-port")
+        metafunc.parametrize("port", wanted or sorted(installed().ports))
