@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from markdown_pages import ROOT, prose, spans
 
 from fairlead.guest.edits import read_edits
 from fairlead.plugins import find_board, find_port
+from fairlead_akaros.parlib.code import TABLE
 from fairlead_machines.firmware.sbi.firmware import EXTENSIONS
 
 OPENSBI = ROOT / "docs" / "opensbi.md"
+AKAROS = ROOT / "docs" / "akaros.md"
 MACHINES = ROOT / "docs" / "machines.md"
 
 
@@ -53,3 +57,31 @@ def test_the_quirks_table_names_a_test_for_each() -> None:
     assert len(rows) > 20
     assert [row for row in rows if "`test_" not in row] == []
     assert "`test_" in "".join(f"`{each}`" for each in spans(MACHINES))
+
+
+def test_the_akaros_port_s_options_and_their_defaults() -> None:
+    for option in find_port("akaros").options:
+        assert f"| `{option.name}` | {option.default} |" in prose(AKAROS)
+
+
+def test_every_edit_of_the_akaros_port_beside_its_file() -> None:
+    overlay = find_port("akaros").guest.overlay
+    assert overlay is not None
+    parts = re.split("[;|\n]", prose(AKAROS).partition("| about | edits")[2].partition("\n\n")[0])
+    for file in read_edits(overlay / "edits.toml"):
+        said = "".join(part for part in parts if f"`{file.path.removeprefix('src/')}`" in part)
+        assert said, file.path
+        assert {edit.name for edit in file.edit if f"`{edit.name}`" not in said} == set(), file.path
+
+
+def test_the_usys_table_in_its_order() -> None:
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \|", prose(AKAROS), re.MULTILINE)
+    assert [int(index) for index, _ in rows] == list(range(len(TABLE)))
+    assert all(full.startswith(name) for (_, name), full in zip(rows, TABLE, strict=True))
+
+
+def test_each_row_of_the_guide_s_names_a_test() -> None:
+    section = prose(AKAROS).partition("\n## The guide, section by section")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if re.match(r"\| (?!the guide|---)", line)]
+    assert len(rows) > 25
+    assert [row for row in rows if "`test_" not in row and "`tests/" not in row] == []
