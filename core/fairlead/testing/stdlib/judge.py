@@ -1,0 +1,127 @@
+"""From two runs of a package to what differs, and from that and the lists to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from fairlead.testing.stdlib.events import Outcome, top
+from fairlead.testing.stdlib.lists import Reason
+
+__all__ = ["Compared", "Verdict", "compare", "explained", "judge", "steady"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A package on a port beside stock Linux, by test name."""
+
+    names: int
+    """Tests, subtests too, that pass on stock Linux and are there for the port's architecture."""
+    passed: int
+    """Those of them that pass on the port."""
+    unlike: dict[str, Outcome]
+    """Those that do not, and tests that fail on the port alone."""
+    elsewhere: int
+    """Names that stock Linux has on the host's architecture and nobody on the port's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the lists say of a package on a port."""
+
+    reasons: dict[str, Reason]
+    """Every name that differs and may, with its reason."""
+    unlisted: tuple[str, ...]
+    """Names that differ and may not."""
+    idle: tuple[str, ...]
+    """Names that are listed and do not differ."""
+
+
+def steady(*runs: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """What ends in the same way in every run of stock Linux: only that can be compared."""
+    first, *others = runs
+    return {
+        test: outcome
+        for test, outcome in first.items()
+        if all(other.get(test) == outcome for other in others)
+    }
+
+
+def compare(
+    stock: Mapping[str, Outcome],
+    here: Mapping[str, Outcome],
+    compiled: Collection[str],
+    *,
+    known: Collection[str] = (),
+    same_architecture: bool,
+) -> Compared:
+    """Set a run beside that of stock Linux.
+
+    `compiled` are the tests in the package's files for the port's architecture. On another architecture than
+    the host's, a subtest that is never begun while its test passes has a name of the host's architecture;
+    on the same one it is a difference. `known` are the names that stock Linux has at all, steady or not: a
+    failure of one that is not steady tells nothing.
+    """
+    unlike: dict[str, Outcome] = {}
+    names = passed = elsewhere = 0
+    for test, outcome in stock.items():
+        if outcome != "pass":
+            continue
+        if top(test) not in compiled:
+            elsewhere += 1
+            continue
+        got = here.get(test, "missing")
+        if got == "missing" and not same_architecture and _parent_passed(test, here):
+            elsewhere += 1
+            continue
+        names += 1
+        if got == "pass":
+            passed += 1
+        else:
+            unlike[test] = got
+    for test, got in here.items():
+        if got in ("fail", "cut") and test not in unlike:
+            counted = stock.get(test) == "skip" or test not in known
+            if counted:
+                names += 1
+                unlike[test] = got
+    return Compared(names, passed, dict(sorted(unlike.items())), elsewhere)
+
+
+def _parent_passed(test: str, here: Mapping[str, Outcome]) -> bool:
+    """Whether the nearest test around this one that has begun has passed."""
+    name = test
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        if name in here:
+            return here[name] == "pass"
+    return False
+
+
+def explained(test: str, unlike: Mapping[str, Outcome], listed: Mapping[str, Reason]) -> Reason | None:
+    """Why a test differs: by its own entry, by that of a test around it, or, where it failed, by those of
+    its subtests, if each that differs has one."""
+    name = test
+    while name:
+        if name in listed:
+            return listed[name]
+        name = name.rpartition("/")[0]
+    if unlike[test] not in ("fail", "skip"):
+        return None
+    inner = [each for each in unlike if each.startswith(f"{test}/")]
+    reasons = [explained(each, unlike, listed) for each in inner]
+    return reasons[0] if reasons and all(reasons) else None
+
+
+def judge(compared: Compared, listed: Mapping[str, Reason]) -> Verdict:
+    """Every difference has its entry, and every entry its difference; or the verdict names which do not."""
+    reasons: dict[str, Reason] = {}
+    unlisted = []
+    for test in compared.unlike:
+        reason = explained(test, compared.unlike, listed)
+        if reason is None:
+            unlisted.append(test)
+        else:
+            reasons[test] = reason
+    idle = [test for test in listed if test not in compared.unlike]
+    return Verdict(reasons, tuple(unlisted), tuple(sorted(idle)))
