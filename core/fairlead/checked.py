@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from reprlib import repr as shortened
 from typing import TypeVar
 
 from fairlead.errors import FairleadError, GuestRefusal, PortError
@@ -18,6 +19,9 @@ __all__ = ["CheckedHooks", "answer", "broken", "guarded"]
 
 Answer = TypeVar("Answer")
 
+_ballast = [bytes(4 << 20)]
+"""Address space, not memory: thrown off so that running out of memory can be reported."""
+
 
 def broken(port: str, hook: str, what: str) -> PortError:
     """The error for a port that broke the contract."""
@@ -32,14 +36,35 @@ def guarded(port: str, hook: str, function: Callable[..., object], *arguments: o
         return function(*arguments)
     except FairleadError:
         raise
-    except Exception as error:
-        raise broken(port, hook, f"raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise _raised(port, hook, error) from error
+
+
+def _raised(port: str, hook: str, error: BaseException) -> PortError:
+    """The error for whatever else came out of a hook."""
+    if isinstance(error, MemoryError):
+        _let_go(error)
+        return broken(port, hook, "ran out of the host's memory")
+    words = " ".join(str(error).split())
+    return broken(port, hook, f"raised {type(error).__name__}" + (f": {words}" if words else ""))
+
+
+def _let_go(error: BaseException) -> None:
+    """Give back what the frames that an error came through hold, or there is no memory left to report it."""
+    _ballast.clear()
+    step = error.__traceback__
+    while step is not None:
+        try:
+            step.tb_frame.clear()
+        except RuntimeError:
+            pass  # it still runs: ours
+        step = step.tb_next
 
 
 def answer(port: str, hook: str, value: object, kind: type[Answer]) -> Answer:
     """What a port answered, proved to be of the kind that is due."""
     if not isinstance(value, kind):
-        raise broken(port, hook, f"answered {value!r} where {kind.__name__} is due")
+        raise broken(port, hook, f"answered {shortened(value)} where {kind.__name__} is due")
     return value
 
 
@@ -73,7 +98,7 @@ class CheckedHooks:
             value = self._newosproc(thread)
         except (FairleadError, GuestRefusal):
             raise  # out of threads is a refusal: whoever asked hands the error number on
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.raised("newosproc", error) from error
         identifier = answer(self._port, "newosproc", value, int)
         if identifier not in self._threads:
@@ -106,11 +131,9 @@ class CheckedHooks:
     def result(self, value: object) -> Result | Pending:
         """An answer to a system call, proved to be one."""
         if not isinstance(value, (Result, Pending)):
-            raise broken(self._port, "syscall", f"answered {value!r} where Result or Pending is due")
+            raise broken(self._port, "syscall", f"answered {shortened(value)} where Result or Pending is due")
         return value
 
-    def raised(self, hook: str, error: Exception) -> Exception:
+    def raised(self, hook: str, error: BaseException) -> Exception:
         """The error to raise for an exception that came out of a hook."""
-        if isinstance(error, FairleadError):
-            return error
-        return broken(self._port, hook, f"raised {type(error).__name__}: {error}")
+        return error if isinstance(error, FairleadError) else _raised(self._port, hook, error)

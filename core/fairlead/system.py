@@ -174,17 +174,17 @@ class System(Booted):
                 thread.call = call
                 try:
                     result = self._syscall(self._cpu, call)
-                except Exception as error:
+                    if type(result) is Result:
+                        if result.restart:
+                            self._finish(thread, call, result)
+                        elif not result.resumed:
+                            self._convention.finish(call, result)
+                        return not self._attention
+                    if type(result) is Pending:
+                        self._park(thread, result)
+                        return False
+                except (Exception, SystemExit) as error:  # also over an answer that cannot be handed on
                     raise self.hooks.raised("syscall", error) from error
-                if type(result) is Result:
-                    if result.restart:
-                        self._finish(thread, call, result)
-                    elif not result.resumed:
-                        self._convention.finish(call, result)
-                    return not self._attention
-                if type(result) is Pending:
-                    self._park(thread, result)
-                    return False
                 self.hooks.result(result)
         if self.hooks.handle_trap(trap) is Resume.RESCHEDULE:
             self.reschedule()

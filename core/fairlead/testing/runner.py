@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from fairlead.hooks import RUNTIME_HOOKS
 from fairlead.testing.check import CheckFailed
 
 __all__ = ["FAIRLEAD", "Ran", "Runner"]
@@ -26,6 +28,11 @@ _SHOWN = 300
 """Characters of an output that a sentence quotes."""
 _MOST = 1 << 20
 """Bytes of an output that are looked at."""
+_END = 1 << 16
+_ABORT_TIME = 5.0
+"""Seconds that a run which is ended for its slowness has for saying where it is."""
+_DUMP = "Fatal Python error: "
+_FRAME = re.compile(r'  File ".*", line \d+ in (\w+)$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,19 @@ class Ran:
         return counts
 
     @property
+    def hook(self) -> str:
+        """The hook that a process which did not end by itself was in; empty if it was in none."""
+        _, dumped, stack = self.stderr.rpartition(_DUMP)
+        if not dumped or (self.code >= 0 and not self.timed_out):
+            return ""
+        frames = (found[1] for line in stack.splitlines() if (found := _FRAME.match(line)))
+        return next((name for name in frames if name in RUNTIME_HOOKS), "")
+
+    @property
     def last_words(self) -> str:
         """What `fairlead` said of the end, or else the end of what stands on standard error."""
-        lines = [line for line in self.stderr.splitlines() if line.strip()]
+        said = self.stderr.rpartition(_DUMP)[0] if self.code < 0 and _DUMP in self.stderr else self.stderr
+        lines = [line for line in said.splitlines() if line.strip()]
         own = [line.removeprefix("fairlead: ") for line in lines if line.startswith("fairlead: ")]
         return (own or lines or [""])[-1]
 
@@ -64,12 +81,23 @@ class Ran:
 
     def must_end(self, code: int = 0) -> None:
         """CheckFailed unless the run ended with this exit code."""
-        if self.timed_out:
-            raise CheckFailed(f"did not end within its time on the host; {self.last_words or 'silence'}")
+        if self.timed_out or self.code < 0:
+            end = "did not end within its time on the host"
+            if not self.timed_out:
+                end = f"its process was ended by {_signal_name(-self.code)}"
+            where = f": it was in hook {self.hook}" if self.hook else ""
+            raise CheckFailed(f"{end}{where}; {self.last_words or 'silence'}")
         if self.code != code:
             said = f": {self.last_words}" if self.last_words else ""
             printed = f", printed {_quote(self.stdout)}" if self.stdout else ""
             raise CheckFailed(f"ended with {self.code} where {code} is due{printed}{said}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _quote(text: str) -> str:
@@ -84,14 +112,18 @@ class Runner:
         command: Sequence[str] = FAIRLEAD,
         *,
         seconds: float = 60.0,
-        memory: int = 12 << 30,
+        memory: int = 8 << 30,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`seconds` of host time and `memory` bytes of address space for each run."""
+        """`seconds` of host time and `memory` bytes of address space for each run.
+
+        The guest's memory and the engine's own take 5 GiB of that. A process that a signal ends first writes
+        where it was (PYTHONFAULTHANDLER).
+        """
         self._command = tuple(command)
         self._seconds = seconds
         self._memory = memory
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})}
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
@@ -140,6 +172,7 @@ class Runner:
             self._running.add(process)
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (self._memory, self._memory))
+            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
         return process
 
     def _wait(self, process: subprocess.Popen[bytes]) -> tuple[bool, float]:
@@ -149,6 +182,9 @@ class Runner:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
             timed_out = not poll.poll(self._seconds * 1000)
+            if timed_out:
+                signal.pidfd_send_signal(descriptor, signal.SIGABRT)  # Python says where it is, then ends
+                poll.poll(_ABORT_TIME * 1000)
         finally:
             os.close(descriptor)
         with self._lock:
@@ -166,8 +202,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _text(file: IO[bytes]) -> str:
+    """The beginning and, of a longer output, the end, where the last words are."""
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return file.read(_MOST).decode("utf-8", "replace")
+    text = file.read(_MOST)
+    if size > _MOST:
+        file.seek(max(_MOST, size - _END))
+        text += b"\n" + file.read(_END)
+    return text.decode("utf-8", "replace")
 
 
 def _record(path: Path) -> Mapping[str, Any]:
