@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ports": ("fairlead.cli.lists:ports", "List the ports that are installed."),
     "run": ("fairlead.cli.run:run", "Run a Go program or an image on a port."),
     "test": ("fairlead.cli.test:test", "Run Go tests on a port."),
+    "upgrade": ("fairlead.cli.upgrade:upgrade", "Try ports with other Go versions."),
 }
 """Each command: where it lives as MODULE:ATTRIBUTE, and its line in the list of commands."""
 

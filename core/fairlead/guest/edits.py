@@ -39,7 +39,7 @@ from fairlead.errors import PortError, ToolError
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["Edit", "FileEdits", "Known", "apply_edits", "read_edits"]
+__all__ = ["Edit", "FileEdits", "Known", "apply_edits", "misfits", "read_edits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,7 @@ def _check(path: Path, files: tuple[FileEdits, ...]) -> None:
 def apply_edits(file: FileEdits, text: str, go_version: str) -> str:
     """The file's text with all its edits made; ToolError names the first edit whose anchor does not match."""
     for edit in file.edit:
-        try:
-            pattern = re.compile(edit.anchor if edit.regex else re.escape(edit.anchor), re.MULTILINE)
-            replacement = edit.replacement if edit.regex else edit.replacement.replace("\\", "\\\\")
-            text, found = pattern.subn(replacement, text)
-        except (re.error, IndexError) as error:
-            raise PortError(f"edit {edit.name!r} of {file.path} cannot be made: {error}") from error
+        text, found = _make(file, edit, text)
         if found != edit.matches:
             raise ToolError(
                 f"edit {edit.name!r} does not fit {file.path} of Go {go_version}: "
@@ -163,3 +158,23 @@ def apply_edits(file: FileEdits, text: str, go_version: str) -> str:
                 hint="use a Go version that the port is known good for (`fairlead doctor` lists them)",
             )
     return text
+
+
+def misfits(file: FileEdits, text: str) -> list[tuple[Edit, int]]:
+    """Every edit whose anchor does not match as often as it must, and how often it does."""
+    wrong: list[tuple[Edit, int]] = []
+    for edit in file.edit:
+        text, found = _make(file, edit, text)
+        if found != edit.matches:
+            wrong.append((edit, found))
+    return wrong
+
+
+def _make(file: FileEdits, edit: Edit, text: str) -> tuple[str, int]:
+    """The text with one edit made, and how often its anchor was there."""
+    try:
+        pattern = re.compile(edit.anchor if edit.regex else re.escape(edit.anchor), re.MULTILINE)
+        replacement = edit.replacement if edit.regex else edit.replacement.replace("\\", "\\\\")
+        return pattern.subn(replacement, text)
+    except (re.error, IndexError) as error:
+        raise PortError(f"edit {edit.name!r} of {file.path} cannot be made: {error}") from error
