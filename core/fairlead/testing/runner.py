@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,6 +29,8 @@ _SHOWN = 300
 """Characters of an output that a sentence quotes."""
 _MOST = 1 << 20
 """Bytes of an output that are looked at."""
+_LARGEST = 1 << 30
+"""Bytes of the largest file that a run may write, its output too."""
 _END = 1 << 16
 _ABORT_TIME = 5.0
 """Seconds that a run which is ended for its slowness has for saying where it is."""
@@ -49,6 +52,8 @@ class Ran:
     timed_out: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
     """What --result wrote (observe/result.py); empty if the run did not come to its end."""
+    digest: str = ""
+    """SHA-256 of all that went to standard output, of which `stdout` may be a part only."""
 
     @property
     def hooks(self) -> Mapping[str, int]:
@@ -151,8 +156,10 @@ class Runner:
                 process = self._start(command, cwd, source, out, err)
                 timed_out, seconds = self._wait(process)
                 stdout, stderr = _text(out), _text(err)
+                out.seek(0)
+                digest = hashlib.file_digest(out, "sha256").hexdigest()
             document = _record(result) if process.returncode >= 0 else {}
-            return Ran(words, stdout, stderr, process.returncode, seconds, timed_out, document)
+            return Ran(words, stdout, stderr, process.returncode, seconds, timed_out, document, digest)
 
     def _start(
         self, command: Sequence[str], cwd: Path | None, source: IO[bytes], out: IO[bytes], err: IO[bytes]
@@ -173,6 +180,7 @@ class Runner:
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (self._memory, self._memory))
             resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_LARGEST, _LARGEST))
         return process
 
     def _wait(self, process: subprocess.Popen[bytes]) -> tuple[bool, float]:
