@@ -60,6 +60,11 @@ def _translation(table: Table) -> str:
             cases[call["linux"]] = (
                 f"f.kernel(usys.Constant(usys.SYS_{call['name'].upper()}), {', '.join(arguments)})"
             )
+    cases.update(
+        (entry["linux"], f"f.translate{_camel(entry['hand'])}()")
+        for entry in table["library"]
+        if "hand" in entry
+    )
     for entry in table["scheduler"]:
         if "hand" in entry:
             cases[entry["linux"]] = f"f.translate{_camel(entry['hand'])}()"
@@ -120,7 +125,7 @@ def _wrapper(prototype: str, linux: int, *, raw: bool) -> str:
 def _wrappers(table: Table) -> str:
     """Package syscall's functions that carry errno and errstr."""
     lines = [_GO, 'package syscall\n\nimport "unsafe"\n']
-    for call in table["call"]:
+    for call in [*table["call"], *table["library"]]:
         for prototype in call.get("go", ()):
             lines.append("\n" + _wrapper(prototype, call["linux"], raw=call.get("raw", False)))
     return "".join(lines)
@@ -128,7 +133,8 @@ def _wrappers(table: Table) -> str:
 
 def _names(table: Table) -> list[str]:
     """The functions of package syscall that the wrappers replace."""
-    return [prototype.partition("(")[0] for call in table["call"] for prototype in call.get("go", ())]
+    calls = [*table["call"], *table["library"]]
+    return [prototype.partition("(")[0] for call in calls for prototype in call.get("go", ())]
 
 
 def _tuple(name: str, items: list[str]) -> str:

@@ -72,8 +72,18 @@ CONSTANTS: tuple[tuple[str, int | None], ...] = (
     ("SYS_NMOUNT", 146),
     ("SYS_NUNMOUNT", 147),
     ("SYS_FD2PATH", 149),
+    ("SYS_WSTAT", 121),
+    ("SYS_FWSTAT", 122),
     ("SYS_SELF_NOTIFY", 26),
     ("SYS_NULL", 1),
     ("SYS_ABORT_SYSC_FD", 33),
+    ("SYS_PROC_CREATE", 10),
+    ("SYS_PROC_RUN", 11),
+    ("SYS_FORK", 15),
+    ("SYS_WAITPID", 17),
+    ("SYS_CHANGE_VCORE", 14),
+    ("SYS_DUP_FDS_TO", 125),
+    ("SYS_TAP_FDS", 126),
+    ("SYS_SEND_EVENT", 39),
 )
 """Names with their values; None for one that is known only when a program runs."""

@@ -102,15 +102,15 @@ def test_errors_through_the_library(fairlead, go_program) -> None:
 
 
 REVIEWED = {
-    # Compared with what comes from calls that carry no words (posix_call), or on other systems only.
+    # Compared with what carries no words (the call, or this errno of it), or on other systems only.
     "internal/poll/copy_file_range_linux.go", "internal/poll/copy_file_range_unix.go",
     "internal/poll/errno_unix.go", "internal/poll/fd_unix.go", "internal/poll/sendfile_unix.go",
     "internal/poll/splice_linux.go", "internal/syscall/unix/fchmodat_linux.go",
     "internal/syscall/unix/getrandom.go", "internal/testenv/testenv_unix.go", "net/error_unix.go",
     "net/fd_unix.go", "net/internal/socktest/sys_unix.go", "net/ipsock_posix.go",
-    "net/mptcpsock_linux.go", "net/sock_linux.go", "net/tcpsock_posix.go", "os/eloop_other.go",
+    "net/mptcpsock_linux.go", "net/sock_linux.go", "net/tcpsock_posix.go", 
     "os/exec/internal/fdtest/exists_unix.go", "os/exec/lp_unix.go", "os/exec_unix.go", "os/file_unix.go",
-    "os/getwd.go", "os/pidfd_linux.go", "os/removeall_at.go", "os/root_openat.go", "os/root_unix.go",
+    "os/getwd.go", "os/pidfd_linux.go",
     "os/user/cgo_lookup_unix.go", "os/wait_waitid.go", "syscall/exec_linux.go",
     "syscall/syscall_linux.go", "syscall/syscall_unix.go",
 }  # fmt: skip

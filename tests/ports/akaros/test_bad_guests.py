@@ -392,8 +392,8 @@ def test_numbers_that_are_no_calls(guest: Guest) -> None:
 
 
 def test_calls_that_are_not_served_are_named(guest: Guest) -> None:
-    ran = guest("numbers", int(Sys.fork), int(Sys.reboot))
-    assert ran.stderr == "fairlead: system calls that akaros does not have: fork (1), reboot (1)\n"
+    ran = guest("numbers", int(Sys.pop_ctx), int(Sys.reboot))
+    assert ran.stderr == "fairlead: system calls that akaros does not have: pop_ctx (1), reboot (1)\n"
     assert [line.split()[2:4] for line in ran.stdout.splitlines()] == [["-1", "0"]] * 2
 
 

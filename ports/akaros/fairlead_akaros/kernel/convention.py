@@ -3,7 +3,8 @@
 A system call is a `struct syscall` in guest memory: rdi is the address of the first of a batch, rsi how many
 there are, handed over by `int 0x30` or by the syscall instruction; rax comes back as how many were started
 (kern/arch/x86/trap64.c). Each gets its result in place: retval, err, errstr, and SC_DONE in its flags. The
-published kernel runs the first of a batch and warns; here the others follow, as its comment plans.
+published kernel runs the first of a batch and warns; here the others follow, as its comment plans, one trap
+each, however many: the first that is not in memory ends the batch, with the count of those before it.
 
 Parlib's functions are code of the process on Akaros. Here their insides are the OS half's, behind a gate of
 their own, int 0x31 with the function's number in rax and arguments as in C; the answer comes back in rax.
@@ -28,7 +29,18 @@ if TYPE_CHECKING:
     from fairlead.port import PortObject
     from fairlead.services.guestmemory import GuestMemory
 
-__all__ = ["CALLED", "FRAME", "GATE", "POSIX", "POSIX_CALL", "STARTED", "T_GATE", "Boundary", "StructSyscall"]
+__all__ = [
+    "CALLED",
+    "FRAME",
+    "GATE",
+    "POSIX",
+    "POSIX_CALL",
+    "STARTED",
+    "T_GATE",
+    "Boundary",
+    "Partial",
+    "StructSyscall",
+]
 
 T_GATE = 0x31
 """The vector of parlib's gate; a process on Akaros that raises it gets a general protection fault."""
@@ -41,6 +53,13 @@ POSIX_CALL = 0
 
 CALLED = 8
 """rsp modulo 16 at a function's first instruction (System V ABI, AMD64 supplement, 3.2.2)."""
+
+
+class Partial(Result):
+    """A result with a value of its own besides errno and its words, which say why there is no more."""
+
+    __slots__ = ()
+
 
 STARTED = Result()
 """The answer to a system call that goes on without its caller: nothing is written into the structure."""
@@ -56,7 +75,8 @@ _FLAGS = SYSCALL["flags"]
 _ERR = SYSCALL["err"]
 _RETVAL = SYSCALL["retval"]
 _ERRSTR = SYSCALL["errstr"]
-_MOST = 4096  # structures in one batch
+_MOST = 4096
+"""Batches at a time that were broken off halfway."""
 
 
 class Boundary:
@@ -112,7 +132,7 @@ class Boundary:
                 if len(self._rest) >= _MOST:  # left behind by threads that are gone
                     self._rest.clear()
                     self._place.clear()
-                self._rest.setdefault(rdi, (rdi, min(rsi, _MOST)))
+                self._rest.setdefault(rdi, (rdi, rsi))
             self._place[rdi] = trap.pc
         return Syscall(number, arguments, rdi)
 
@@ -146,7 +166,7 @@ class Boundary:
             if result.errno:
                 text = result.errstr.encode("utf-8", "replace")[: MAX_ERRSTR_LEN - 1]
                 memory.write(address + _ERRSTR, text + b"\0")
-                memory.write_u64(address + _RETVAL, _MASK)
+                memory.write_u64(address + _RETVAL, result.value if type(result) is Partial else _MASK)
             else:
                 memory.write(address + _ERRSTR, b"\0")
                 memory.write_u64(address + _RETVAL, result.value)

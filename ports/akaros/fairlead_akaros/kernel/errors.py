@@ -114,6 +114,17 @@ REFUSALS: dict[str, Refusal] = {
         _E.ERANGE, "getcwd buf too small, needed %d", "src/syscall.c:2129"
     ),
     "room for a path": Refusal(_E.ERANGE, "fd2path buf too small, needed %d", "src/syscall.c:2353"),
+    # attributes, as 9P's stat messages
+    "short stat": Refusal(_E.EINVAL, "statcheck: legacy chunk too short (%d < %d)", "src/ns/convM2D.c:53"),
+    "size of a stat": Refusal(_E.EINVAL, "statcheck: size mismatch (%d != %d)", "src/ns/convM2D.c:56"),
+    "string of a stat": Refusal(_E.EINVAL, "statcheck: string %d (%s) out of range", "src/ns/convM2D.c:64"),
+    "end of a stat": Refusal(_E.EINVAL, "statcheck: akaros chunk too short (%d < %d)", "src/ns/convM2D.c:82"),
+    "more than a stat": Refusal(_E.EINVAL, "statcheck: %d extra bytes", "src/ns/convM2D.c:86"),
+    "rename by stat": Refusal(_E.EINVAL, "do not rename with wstat", "src/ns/fs_file.c:510"),
+    "mode of another's": Refusal(_E.EPERM, "wrong user for wstat, need %s", "src/ns/fs_file.c:481"),
+    "time of another's": Refusal(_E.EPERM, "insufficient perms to set %s", "src/ns/fs_file.c:188"),
+    "length": Refusal(_E.EINVAL, "can't grow file to %d bytes", "src/ns/fs_file.c:342"),
+    "stat of a device": _fixme(_E.EPERM, "src/ns/dev.c:493"),
     # memory
     "rights": Refusal(_E.EINVAL, "invalid prot 0x%x (%x)", "src/mm.c:704"),
     "room in memory": Refusal(_E.ENOMEM, "probably tried to mmap beyond UMAPTOP", "src/mm.c:965"),
@@ -123,5 +134,24 @@ REFUSALS: dict[str, Refusal] = {
     "no vcore": Refusal(_E.EINVAL, "vcoreid %d out of range %d", "src/syscall.c:875"),
     "event queue": Refusal(_E.EINVAL, "bad event_queue %p", "src/syscall.c:1500"),
     "many-core process": Refusal(_E.EINVAL, "Can't exec an MCP", "src/syscall.c:1032"),
+    "size of arguments": Refusal(
+        _E.EINVAL, "The argenv array has an invalid size: %d\n", "src/syscall.c:755"
+    ),
+    "copy of arguments": Refusal(_E.EINVAL, "Failed to copy in the args", "src/syscall.c:763"),
+    "shape of arguments": Refusal(_E.EINVAL, "Failed to unpack the args", "src/syscall.c:769"),
+    "one process": Refusal(_E.ENOMEM, "Failed to alloc new proc", "src/syscall.c:776"),
+    "descriptor in use": Refusal(_E.EFAIL, "Can't insert FD %d into FDG", "src/ns/sysfile.c:305"),
+    # taps
+    "queue of a tap": Refusal(_E.EINVAL, "Tap request with bad event_queue %p", "src/fdtap.c:56"),
+    "tapped": Refusal(_E.EBUSY, "FD %d already has a tap", "src/fdtap.c:76"),
+    "no taps": Refusal(_E.ENOSYS, "Device %s does not handle taps", "src/fdtap.c:80"),
+    "not tapped": Refusal(_E.EBADF, "FD %d was not tapped", "src/fdtap.c:146"),
+    "tap command": Refusal(_E.ENOSYS, "FD Tap Command %d not supported", "src/syscall.c:2443"),
+    "filter of a pipe": Refusal(
+        _E.ENOSYS, "Unsupported #pipe data tap %p, must be %p", "drivers/dev/pipe.c:617"
+    ),
+    "filter of an event": Refusal(
+        _E.ENOSYS, "Unsupported #eventfd tap %p, must be %p", "drivers/dev/eventfd.c:298"
+    ),
 }
 """By what is wrong."""

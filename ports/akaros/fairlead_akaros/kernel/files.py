@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.services import flags as linux
 from fairlead.services.description import PathDescription
+from fairlead.services.directories import DirectoryDescription
 from fairlead.services.linux import positioned, transfers
 from fairlead.services.linux.calls import find_handler
 from fairlead.services.linux.paths import install_opened
@@ -38,6 +40,7 @@ from fairlead_akaros.abi import (
 from fairlead_akaros.kernel.errors import REFUSALS
 from fairlead_akaros.kernel.paths import path_in
 from fairlead_akaros.kernel.words import descriptor_words, path_words
+from fairlead_akaros.layouts import KDIRENT
 
 if TYPE_CHECKING:
     from fairlead_akaros.kernel.kernel import Kernel
@@ -51,7 +54,9 @@ _SAME = (
 """Flags with the same number as Linux'."""
 _ACCESS = {0: linux.O_RDONLY, O_READ: linux.O_RDONLY, O_WRITE: linux.O_WRONLY, O_READ | O_WRITE: linux.O_RDWR}
 _BACK = {linux.O_RDONLY: O_READ, linux.O_WRONLY: O_WRITE, linux.O_RDWR: O_READ | O_WRITE}
-_READING: dict[int, str] = {Errno.EAGAIN: "queue empty", Errno.EISDIR: "seek in a directory"}
+_KDIRENT = Struct("<QqHB256s5x")
+assert _KDIRENT.size == KDIRENT.size
+_READING: dict[int, str] = {Errno.EAGAIN: "queue empty"}
 _WRITING: dict[int, str] = {
     Errno.EAGAIN: "queue full",
     Errno.EPIPE: "connection closed",
@@ -81,6 +86,36 @@ def _transfer(
         return _worded(kernel, fd, lambda: handler(kernel.process, fd, address, size), access, reasons)
 
     return call
+
+
+_READ = _transfer(transfers.read, O_READ, _READING)
+
+
+def read(kernel: Kernel, fd: int, address: int, size: int) -> int | Pending:
+    """Bytes, or a directory's next entry as a struct kdirent."""
+    try:
+        return _READ(kernel, fd, address, size)
+    except GuestRefusal as refusal:
+        if refusal.errno != Errno.EISDIR:
+            raise
+    return _read_entry(kernel, fd, address, size)
+
+
+def _read_entry(kernel: Kernel, fd: int, address: int, size: int) -> int:
+    """rread of a directory: one entry a call, without `.` and `..`; 0 after the last."""
+    if size < KDIRENT.size:
+        raise REFUSALS["short directory read"](KDIRENT.size)
+    description = kernel.process.files.description(u32(fd))
+    assert isinstance(description, DirectoryDescription)
+    if description.node.removed:
+        return 0
+    for cookie, name, ino, _kind in description.entries():
+        if name not in (b".", b".."):
+            kernel.memory.write(address, _KDIRENT.pack(ino, 0, len(name), 0, name))
+            description.offset = cookie
+            return KDIRENT.size
+        description.offset = cookie
+    return 0
 
 
 def _worded(
@@ -117,7 +152,10 @@ def llseek(kernel: Kernel, fd: int, high: int, low: int, result: int, whence: in
     offset = (high << 32 | low & 0xFFFF_FFFF) & (1 << 64) - 1
     if u32(whence) > linux.SEEK_END:
         raise REFUSALS["whence"]()
-    reasons: dict[int, str] = {Errno.EINVAL: "seek before the start", Errno.EISDIR: "seek in a directory"}
+    reasons: dict[int, str] = {Errno.EINVAL: "seek before the start"}
+    opened = kernel.process.files.table
+    if (offset or whence) and u32(fd) in opened and isinstance(opened.get(u32(fd)), DirectoryDescription):
+        raise REFUSALS["seek in a directory"]()
     where = _worded(kernel, fd, lambda: positioned.lseek(kernel.process, fd, offset, whence), 0, reasons)
     assert isinstance(where, int)
     kernel.memory.write_u64(result, where)
@@ -174,6 +212,7 @@ def _open_words(kernel: Kernel, errno: int, path: bytes, flags: int, base: Direc
 
 
 def close(kernel: Kernel, fd: int) -> int:
+    kernel.taps.remove(u32(fd))
     try:
         kernel.process.files.table.close(u32(fd))
     except GuestRefusal:
@@ -220,7 +259,7 @@ def fcntl(kernel: Kernel, fd: int, command: int, arg: int) -> int:
 
 
 HANDLERS: dict[int, Callable[..., Any]] = {
-    Sys.read: _transfer(transfers.read, O_READ, _READING),
+    Sys.read: read,
     Sys.write: _transfer(transfers.write, O_WRITE, _WRITING),
     Sys.openat: openat,
     Sys.close: close,

@@ -11,7 +11,7 @@ from fairlead.services.linux.process import Process
 from fairlead.services.vfs import Directory, Node
 from fairlead.syscall import Pending, Result, Syscall
 from fairlead_akaros.abi import Errno, Sys
-from fairlead_akaros.kernel import files, memory, mounts, paths, processes
+from fairlead_akaros.kernel import children, files, memory, mounts, paths, processes, taps, wstat
 from fairlead_akaros.kernel.convention import STARTED, Boundary
 from fairlead_akaros.kernel.events import Events
 from fairlead_akaros.kernel.kthread import Kthreads
@@ -24,7 +24,7 @@ _REFUSED = Result((1 << 64) - 1)
 _NAMES = {number.value: number.name for number in Sys}
 _SMALL = tuple(Result(value) for value in range(4096))
 
-Handler = Callable[..., int | Pending]
+Handler = Callable[..., int | Result | Pending]
 
 
 def call_name(number: int) -> str:
@@ -51,10 +51,11 @@ class Kernel:
         self.kthreads = Kthreads(services, boundary.complete)
         self.binds: dict[tuple[Directory, bytes], Node] = {}
         """What nbind and nmount have put where."""
+        self.taps = taps.Taps(process.files, events)
         self.current_vcore: Callable[[], int] = lambda: 0
         self._handlers: dict[int, tuple[Handler, int]] = {
             number: (handler, handler.__code__.co_argcount - 1)
-            for module in (files, memory, mounts, paths, processes)
+            for module in (children, files, memory, mounts, paths, processes, taps, wstat)
             for number, handler in module.HANDLERS.items()
         }
 
@@ -75,6 +76,8 @@ class Kernel:
             return Result(errno=error.errno or Errno.EIO)
         if type(answer) is int:
             return _SMALL[answer] if answer < 4096 else Result(answer)
-        assert isinstance(answer, Pending)
+        if not isinstance(answer, Pending):
+            assert isinstance(answer, Result)
+            return answer
         self.kthreads.start(call, answer)
         return STARTED

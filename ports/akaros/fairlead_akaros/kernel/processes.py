@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from fairlead.errors import GuestRefusal
 from fairlead.services.linux.structures import NANOSECONDS, TIMESPEC, i32, u32
 from fairlead.syscall import Pending, Result, Wake
 from fairlead_akaros.abi import UWLIM, Errno, Ev, Sys
+from fairlead_akaros.kernel.children import own
 from fairlead_akaros.kernel.errors import REFUSALS
 from fairlead_akaros.kernel.events import Message
 from fairlead_akaros.layouts import EVENT_QUEUE
@@ -21,6 +23,14 @@ __all__ = ["HANDLERS"]
 _LAST_EVENT = 50  # MAX_NR_EVENT
 _MICROSECOND = 1000
 _LONGEST = 1 << 62
+_WORD = (1 << 64) - 1
+_TERMIOS = pack(
+    "<IIIIB32s3xII",
+    *(0x2D02, 0x0005, 0x04BF, 0x8A3B, 0),
+    bytes.fromhex("031c7f15040001ff11131aff120f1716ff"),
+    *(0xF, 0xF),
+)
+"""struct termios (its C library's bits/termios.h) of a terminal as the kernel has seen one."""
 
 
 def null(kernel: Kernel) -> int:
@@ -72,33 +82,46 @@ def proc_yield(kernel: Kernel, being_nice: int) -> int:
 
 
 def proc_destroy(kernel: Kernel, pid: int, status: int) -> int:
-    _own(kernel, pid)
+    own(kernel, pid)
     kernel.services.exit(status & 0xFF)
     return 0
-
-
-def waitpid(kernel: Kernel, pid: int, status: int, options: int) -> int:
-    """There are no children."""
-    raise GuestRefusal(Errno.ECHILD)
-
-
-def exec_(kernel: Kernel) -> int:
-    """A process with several vcores cannot become another."""
-    raise REFUSALS["many-core process"]()
 
 
 def change_to_m(kernel: Kernel) -> int:
     return 0
 
 
-def set_id(kernel: Kernel, identifier: int) -> int:
-    """Nothing happens: the kernel has no notion of user and group numbers yet."""
+def change_vcore(kernel: Kernel, vcore: int, enable_my_notif: int) -> int:
+    """-EBUSY, without an errno, as the kernel has it: every vcore has a processor already."""
+    _vcore(kernel, vcore)
+    return -Errno.EBUSY & _WORD
+
+
+def vc_entry(kernel: Kernel) -> int:
+    kernel.events.notify(kernel.current_vcore())
     return 0
 
 
-def _own(kernel: Kernel, pid: int) -> None:
-    if i32(pid) != kernel.pid:
-        raise REFUSALS["no process"](i32(pid))
+def minus_one(kernel: Kernel) -> int:
+    """What the kernel gives up on without an errno: shared pages, and halting the core that it runs on."""
+    return _WORD
+
+
+def poke_ksched(kernel: Kernel, pid: int, resource: int) -> int:
+    if i32(pid) not in (0, kernel.pid):
+        raise GuestRefusal(Errno.ESRCH)
+    return 0
+
+
+def tcgetattr(kernel: Kernel, fd: int, termios: int) -> int:
+    """What the kernel makes up for every descriptor."""
+    kernel.memory.write(termios, _TERMIOS)
+    return 0
+
+
+def set_id(kernel: Kernel, identifier: int) -> int:
+    """Nothing happens: the kernel has no notion of user and group numbers yet."""
+    return 0
 
 
 def _message(kernel: Kernel, ev_type: int, address: int) -> Message:
@@ -121,7 +144,7 @@ def _vcore(kernel: Kernel, vcore: int) -> int:
 
 
 def notify(kernel: Kernel, pid: int, ev_type: int, message: int) -> int:
-    _own(kernel, pid)
+    own(kernel, pid)
     kernel.events.send_kernel_event(_message(kernel, ev_type, message))
     return 0
 
@@ -157,12 +180,18 @@ HANDLERS: dict[int, Callable[..., Any]] = {
     Sys.getvcoreid: getvcoreid,
     Sys.proc_destroy: proc_destroy,
     Sys.proc_yield: proc_yield,
-    Sys.exec: exec_,
-    Sys.waitpid: waitpid,
     Sys.notify: notify,
     Sys.self_notify: self_notify,
     Sys.send_event: send_event,
     Sys.change_to_m: change_to_m,
+    Sys.change_vcore: change_vcore,
+    Sys.vc_entry: vc_entry,
+    Sys.shared_page_alloc: minus_one,
+    Sys.shared_page_free: minus_one,
+    Sys.halt_core: minus_one,
+    Sys.poke_ksched: poke_ksched,
+    Sys.tcgetattr: tcgetattr,
+    Sys.tcsetattr: null,
     Sys.abort_sysc: abort_sysc,
     Sys.abort_sysc_fd: abort_sysc_fd,
     Sys.nanosleep: nanosleep,

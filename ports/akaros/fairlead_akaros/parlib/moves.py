@@ -12,7 +12,7 @@ from fairlead.services.linux.calls import SERVED, find_handler
 from fairlead.services.linux.numbers import name_of
 from fairlead.syscall import Syscall
 from fairlead.trap import Trap
-from fairlead_akaros.kernel import files, paths, processes
+from fairlead_akaros.kernel import children, files, paths, processes, taps, wstat
 from fairlead_akaros.kernel.convention import FRAME, GATE, POSIX, Boundary
 from fairlead_akaros.names import call_name
 from fairlead_akaros.parlib.code import GATES
@@ -35,7 +35,7 @@ Not pthread_create: a new stack's end may be where an old one begins.
 """
 _KERNEL = {
     number: handler.__code__.co_argcount - 1
-    for module in (files, paths, processes)
+    for module in (children, files, paths, processes, taps, wstat)
     for number, handler in module.HANDLERS.items()
 }
 """System calls and how many arguments they have; those of memory itself may well be about an old stack."""

@@ -32,6 +32,7 @@ from fairlead_akaros.parlib.code import DOORS, INTERNAL, assemble
 from fairlead_akaros.parlib.functions import Functions
 from fairlead_akaros.parlib.heap import Heap
 from fairlead_akaros.parlib.moves import CheckedBoundary, Moves
+from fairlead_akaros.parlib.posix import tell, words
 from fairlead_akaros.parlib.signals import Signals, Uthread
 from fairlead_akaros.parlib.stacks import StackGuard
 from fairlead_akaros.parlib.usys import UsysTables
@@ -203,7 +204,23 @@ class Parlib:
         if number in _DENIED:
             self.services.note_unknown_call(self.process.name_of(number))
             return Result(errno=38)
-        return self.process.syscall(self.process.cpu, Syscall(number, call.arguments, call.token))
+        answer = self.process.syscall(self.process.cpu, Syscall(number, call.arguments, call.token))
+        return self._worded(call, answer)
+
+    def _worded(self, call: Syscall, answer: Result | Pending) -> Result | Pending:
+        """An answer, now or later; why a call is refused goes where its frame wants the words."""
+        if isinstance(answer, Result):
+            if answer.errno and not answer.errstr:
+                said = words(
+                    self.kernel, self.process.name_of(call.number - POSIX), call.arguments, answer.errno
+                )
+                if said:
+                    tell(self.kernel, call.token, said)
+                    return answer._replace(errstr=said)
+            return answer
+        resume = answer.resume
+        answer.resume = lambda wake: self._worded(call, resume(wake))
+        return answer
 
     # -- the rest --------------------------------------------------------------------------------------
 

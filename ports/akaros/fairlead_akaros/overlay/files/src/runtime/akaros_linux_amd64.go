@@ -19,8 +19,10 @@ type callFrame struct {
 
 // A callRoom is what a call needs on a safe stack.
 type callRoom struct {
-	call usys.Syscall
-	stat kstat
+	call   usys.Syscall
+	stat   kstat
+	change statMessage
+	entry  kdirent
 }
 
 // What the assembly needs of the second usys table, copied when the program starts.

@@ -22,6 +22,7 @@ const (
 	linux_FUTEX_COMMAND = 0x7f
 	linux_ENOSYS        = 38
 	linux_EINVAL        = 22
+	linux_EISDIR        = 21
 
 	akaros_O_READ  = 1
 	akaros_O_WRITE = 2
@@ -63,7 +64,8 @@ func (f *callFrame) function(address uintptr, n int) {
 	f.ret = uintptr(invokeHere(address, &f.arg[0], n))
 }
 
-// posix makes a call that neither Akaros' kernel nor its scheduler has: parlib serves it by Linux' number.
+// posix makes a call that neither Akaros' kernel nor its scheduler has: parlib serves it by Linux' number, and
+// says why not where f.why wants to know.
 //
 //go:nosplit
 func (f *callFrame) posix() {
@@ -221,6 +223,24 @@ func (f *callFrame) translateFcntl() {
 	}
 }
 
+// translateRead: Akaros gives a directory's next entry, Linux refuses.
+//
+//go:nosplit
+func (f *callFrame) translateRead() {
+	a := &f.arg
+	f.kernel(usys.Constant(usys.SYS_READ), a[0], a[1], a[2], 0, 0, 0)
+	got := f.ret
+	if (got == 0 || got == unsafe.Sizeof(kdirent{}) || got == ^uintptr(linux_EINVAL-1)) && f.isDirectory() {
+		f.seek(0, 0, 0)
+		if f.why != nil {
+			f.why[0] = 0
+		}
+		f.fail(linux_EISDIR)
+		return
+	}
+	f.ret = got
+}
+
 // atPath makes a call of a path that follows a descriptor.
 //
 //go:nosplit
@@ -307,10 +327,12 @@ func (f *callFrame) translateGetcwd() {
 }
 
 //go:nosplit
-func (f *callFrame) translateLlseek() {
-	a := &f.arg
+func (f *callFrame) translateLlseek() { f.seek(f.arg[1]>>32, f.arg[1]&0xffffffff, f.arg[2]) }
+
+//go:nosplit
+func (f *callFrame) seek(high, low, whence uintptr) {
 	var result int64
-	f.kernel(usys.Constant(usys.SYS_LLSEEK), a[0], a[1]>>32, a[1]&0xffffffff, uintptr(unsafe.Pointer(&result)), a[2], 0)
+	f.kernel(usys.Constant(usys.SYS_LLSEEK), f.arg[0], high, low, uintptr(unsafe.Pointer(&result)), whence, 0)
 	if f.ret == 0 {
 		f.ret = uintptr(result)
 	}

@@ -13,7 +13,7 @@ func translate(f *callFrame) {
 	}
 	switch f.num {
 	case 0:
-		f.kernel(usys.Constant(usys.SYS_READ), f.arg[0], f.arg[1], f.arg[2], 0, 0, 0)
+		f.translateRead() // a directory is no file to read, though Akaros gives its entries
 	case 1:
 		f.kernel(usys.Constant(usys.SYS_WRITE), f.arg[0], f.arg[1], f.arg[2], 0, 0, 0)
 	case 3:
@@ -46,12 +46,22 @@ func translate(f *callFrame) {
 		f.translateNotify() // a signal is an event message
 	case 72:
 		f.translateFcntl() // file status flags are other numbers; F_DUPFD_CLOEXEC is two calls; locks are not the kernel's
+	case 74:
+		f.translateFsync()
+	case 75:
+		f.translateFsync()
+	case 76:
+		f.translateTruncate()
+	case 77:
+		f.translateFtruncate()
 	case 79:
 		f.translateGetcwd() // the answer leaves out the NUL
 	case 80:
 		f.translateChdir() // the process is named, and the path comes with its length
 	case 81:
 		f.translateFchdir() // the process is named
+	case 91:
+		f.translateFchmod()
 	case 95:
 		f.kernel(usys.Constant(usys.SYS_UMASK), f.arg[0], 0, 0, 0, 0, 0)
 	case 96:
@@ -64,6 +74,8 @@ func translate(f *callFrame) {
 		f.translateFutex()
 	case 204:
 		f.translateSchedGetaffinity()
+	case 217:
+		f.translateGetdents()
 	case 222:
 		f.translateTimerCreate()
 	case 228:
@@ -88,12 +100,20 @@ func translate(f *callFrame) {
 		f.translateSymlink() // paths come with their lengths, and are never relative to a descriptor
 	case 267:
 		f.translateReadlink() // the path comes with its length, and is never relative to a descriptor
+	case 268:
+		f.translateFchmodat()
 	case 269:
 		f.translateAccess() // the path comes with its length, and is never relative to a descriptor
+	case 280:
+		f.translateUtimensat()
 	case 1002:
 		f.kernel(usys.Constant(usys.SYS_BLOCK), f.arg[0], 0, 0, 0, 0, 0)
 	case 1033:
 		f.kernel(usys.Constant(usys.SYS_ABORT_SYSC_FD), f.arg[0], 0, 0, 0, 0, 0)
+	case 1121:
+		f.kernel(usys.Constant(usys.SYS_WSTAT), f.arg[0], length(f.arg[0]), f.arg[1], f.arg[2], f.arg[3], 0)
+	case 1122:
+		f.kernel(usys.Constant(usys.SYS_FWSTAT), f.arg[0], f.arg[1], f.arg[2], f.arg[3], 0, 0)
 	case 1145:
 		f.kernel(usys.Constant(usys.SYS_NBIND), f.arg[0], length(f.arg[0]), f.arg[1], length(f.arg[1]), f.arg[2], 0)
 	case 1146:

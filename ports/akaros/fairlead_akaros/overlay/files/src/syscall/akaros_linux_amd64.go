@@ -63,6 +63,28 @@ func (s *errstr) err(errno Errno) error {
 	return &AkaError{errno, text}
 }
 
+// An Errstr is room for the string of a failed call that AkarosSyscall makes, for the standard library.
+type Errstr = errstr
+
+// Err is the error for a number that AkarosSyscall gave, with its string.
+func (s *errstr) Err(errno Errno) error { return s.err(errno) }
+
+// AkarosSyscall is Syscall6 with room for the error's string.
+//
+//go:uintptrkeepalive
+//go:nosplit
+func AkarosSyscall(why *Errstr, trap, a1, a2, a3, a4, a5, a6 uintptr) (r uintptr, err Errno) {
+	return akarosSyscall(why, trap, a1, a2, a3, a4, a5, a6)
+}
+
+// AkarosSyscall3 is Syscall with room for the error's string.
+//
+//go:uintptrkeepalive
+//go:nosplit
+func AkarosSyscall3(why *Errstr, trap, a1, a2, a3 uintptr) (r uintptr, err Errno) {
+	return akarosSyscall(why, trap, a1, a2, a3, 0, 0, 0)
+}
+
 // A callFrame is the runtime's.
 type callFrame struct {
 	num uintptr

@@ -362,10 +362,309 @@ func fd2path(fd int, buf []byte) (err error) {
 	return
 }
 
+func Wstat(path string, stat_m []byte, flags int) (err error) {
+	_p0, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	_p1 := unsafe.Pointer(&_zero)
+	if len(stat_m) > 0 {
+		_p1 = unsafe.Pointer(&stat_m[0])
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 1121, uintptr(unsafe.Pointer(_p0)), uintptr(_p1), uintptr(len(stat_m)), uintptr(flags), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fwstat(fd int, stat_m []byte, flags int) (err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(stat_m) > 0 {
+		_p1 = unsafe.Pointer(&stat_m[0])
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 1122, uintptr(fd), uintptr(_p1), uintptr(len(stat_m)), uintptr(flags), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
 func AbortSyscFd(fd int) (val int, err error) {
 	var why errstr
 	r, e := akarosRawSyscall(&why, 1033, uintptr(fd), 0, 0, 0, 0, 0)
 	val = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fsync(fd int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 74, uintptr(fd), 0, 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fdatasync(fd int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 75, uintptr(fd), 0, 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Truncate(path string, length int64) (err error) {
+	_p0, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 76, uintptr(unsafe.Pointer(_p0)), uintptr(length), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Ftruncate(fd int, length int64) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 77, uintptr(fd), uintptr(length), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fchmod(fd int, mode uint32) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 91, uintptr(fd), uintptr(mode), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Getdents(fd int, buf []byte) (n int, err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(buf) > 0 {
+		_p1 = unsafe.Pointer(&buf[0])
+	}
+	var why errstr
+	r, e := akarosSyscall(&why, 217, uintptr(fd), uintptr(_p1), uintptr(len(buf)), 0, 0, 0)
+	n = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func fchmodat(dirfd int, path string, mode uint32) (err error) {
+	_p1, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 268, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(mode), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func utimensat(dirfd int, path string, times *[2]Timespec, flag int) (err error) {
+	_p1, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 280, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(unsafe.Pointer(times)), uintptr(flag), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func pread(fd int, p []byte, offset int64) (n int, err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(p) > 0 {
+		_p1 = unsafe.Pointer(&p[0])
+	}
+	var why errstr
+	r, e := akarosSyscall(&why, 17, uintptr(fd), uintptr(_p1), uintptr(len(p)), uintptr(offset), 0, 0)
+	n = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func pwrite(fd int, p []byte, offset int64) (n int, err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(p) > 0 {
+		_p1 = unsafe.Pointer(&p[0])
+	}
+	var why errstr
+	r, e := akarosSyscall(&why, 18, uintptr(fd), uintptr(_p1), uintptr(len(p)), uintptr(offset), 0, 0)
+	n = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Dup(oldfd int) (fd int, err error) {
+	var why errstr
+	r, e := akarosSyscall(&why, 32, uintptr(oldfd), 0, 0, 0, 0, 0)
+	fd = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Dup2(oldfd int, newfd int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 33, uintptr(oldfd), uintptr(newfd), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Flock(fd int, how int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 73, uintptr(fd), uintptr(how), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fchown(fd int, uid int, gid int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 93, uintptr(fd), uintptr(uid), uintptr(gid), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Statfs(path string, buf *Statfs_t) (err error) {
+	_p0, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 137, uintptr(unsafe.Pointer(_p0)), uintptr(unsafe.Pointer(buf)), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fstatfs(fd int, buf *Statfs_t) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 138, uintptr(fd), uintptr(unsafe.Pointer(buf)), 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Chroot(path string) (err error) {
+	_p0, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 161, uintptr(unsafe.Pointer(_p0)), 0, 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func EpollWait(epfd int, events []EpollEvent, msec int) (n int, err error) {
+	_p1 := unsafe.Pointer(&_zero)
+	if len(events) > 0 {
+		_p1 = unsafe.Pointer(&events[0])
+	}
+	var why errstr
+	r, e := akarosSyscall(&why, 232, uintptr(epfd), uintptr(_p1), uintptr(len(events)), uintptr(msec), 0, 0)
+	n = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func EpollCtl(epfd int, op int, fd int, event *EpollEvent) (err error) {
+	var why errstr
+	_, e := akarosRawSyscall(&why, 233, uintptr(epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(event)), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Mknodat(dirfd int, path string, mode uint32, dev int) (err error) {
+	_p1, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 259, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(mode), uintptr(dev), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fchownat(dirfd int, path string, uid int, gid int, flags int) (err error) {
+	_p1, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 260, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(uid), uintptr(gid), uintptr(flags), 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Fallocate(fd int, mode uint32, off int64, len int64) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 285, uintptr(fd), uintptr(mode), uintptr(off), uintptr(len), 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func Dup3(oldfd int, newfd int, flags int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 292, uintptr(oldfd), uintptr(newfd), uintptr(flags), 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func faccessat2(dirfd int, path string, mode uint32, flags int) (err error) {
+	_p1, err := BytePtrFromString(path)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 439, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(mode), uintptr(flags), 0, 0)
 	if e != 0 {
 		err = why.err(e)
 	}
