@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from pkgutil import iter_modules
 
-from markdown_pages import ROOT, prose, spans
+from markdown_pages import ROOT, links, prose, spans
 
 from fairlead.guest.edits import read_edits
 from fairlead.plugins import find_board, find_port
+from fairlead_akaros import kernel
+from fairlead_akaros.abi import Sys
 from fairlead_akaros.parlib.code import TABLE
 from fairlead_machines.firmware.sbi.firmware import EXTENSIONS
 
@@ -85,3 +89,18 @@ def test_each_row_of_the_guide_s_names_a_test() -> None:
     rows = [line for line in section.splitlines() if re.match(r"\| (?!the guide|---)", line)]
     assert len(rows) > 25
     assert [row for row in rows if "`test_" not in row and "`tests/" not in row] == []
+
+
+def test_the_calls_that_akaros_has_and_the_port_has_not() -> None:
+    modules = [import_module(f"{kernel.__name__}.{each.name}") for each in iter_modules(kernel.__path__)]
+    served = {number for module in modules for number in getattr(module, "HANDLERS", ())}
+    said = re.search(r"\*\*These calls of the kernel\*\*[^:]*:\s([^.]+)\.", prose(AKAROS))
+    assert said is not None
+    assert set(re.split(r",\s+", said[1])) == {number.name for number in Sys if number not in served}
+
+
+def test_every_module_of_the_akaros_port_is_on_the_way_through_it() -> None:
+    package = ROOT / "ports" / "akaros" / "fairlead_akaros"
+    made = {"__init__.py", "tables.py", "names.py"}
+    modules = {path for path in package.rglob("*.py") if path.name not in made}
+    assert modules - {(AKAROS.parent / link).resolve() for link in links(AKAROS)} == set()
