@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from fairlead.cli.options import GuestCommand, common_options, settings_from
+from fairlead.cli.hosttime import ended_after
+from fairlead.cli.options import GuestCommand, common_options, parse_duration, settings_from
 from fairlead.errors import UsageError
 from fairlead.guest.image import load_image
 from fairlead.launch import launch, parse_checks, parse_options
@@ -56,10 +57,11 @@ def run(port: str, allow_untested_go: bool, program: str, arguments: tuple[str, 
 @click.option(
     "--build-hash", hidden=True, expose_value=False, help="Keeps go test from a stale cached result."
 )
+@click.option("--host-time", hidden=True, metavar="DURATION", help="End the guest after so much host time.")
 @common_options
 @click.argument("image", metavar="IMAGE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
-def exec_(port: str, image: str, arguments: tuple[str, ...], **values: Any) -> int:
+def exec_(port: str, host_time: str | None, image: str, arguments: tuple[str, ...], **values: Any) -> int:
     """Run an image as `go test -exec` and `go run -exec` want it.
 
     The guest starts in the current folder, with the whole environment; it sees the enclosing module (or
@@ -73,7 +75,9 @@ def exec_(port: str, image: str, arguments: tuple[str, ...], **values: Any) -> i
         mounts.insert(0, Mount(enclosing, str(enclosing), overlay=True))
     environment = {**os.environ, "TMPDIR": "/tmp", "PWD": str(cwd)}
     settings = settings_from(values, environment=environment, mounts=mounts, cwd=str(cwd))
-    outcome = launch(found, load_image(Path(image)), [image, *arguments], settings)
+    limit = parse_duration(host_time) if host_time is not None else None
+    with ended_after(limit, "--package-time gives a package more"):
+        outcome = launch(found, load_image(Path(image)), [image, *arguments], settings)
     return outcome.code
 
 

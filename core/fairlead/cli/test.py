@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from fairlead.cli.options import command_words, common_options, settings_from
+from fairlead.cli.options import command_words, common_options, parse_duration, settings_from
 from fairlead.errors import UsageError
 from fairlead.guest.build import go_environment
 from fairlead.guest.cache import Cache
@@ -18,28 +19,45 @@ from fairlead.guest.flags import take_goflags
 from fairlead.guest.gocommand import adapt, runner
 from fairlead.guest.gotest import Package, TestRun
 from fairlead.guest.identity import host_hash
+from fairlead.guest.junit import write_junit
 from fairlead.guest.overlay import make_overlay
-from fairlead.guest.progress import StatusLine
+from fairlead.guest.progress import Progress
 from fairlead.guest.toolchain import find_toolchain
 from fairlead.launch import parse_checks, parse_options
 from fairlead.plugins import find_port
 
 __all__ = ["test"]
 
-_VERBOSE = {"-v", "-test.v"}
-_BENCHMARKS = {"-bench", "-test.bench"}
+_GO_LIMIT = 10 * 60 * 10**9
+"""Nanoseconds that go test gives a package; a minute of host time later it ends it."""
+_MEMORY = 4 << 30
+"""Bytes of RAM that a guest has unless told otherwise."""
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--port", required=True, metavar="PORT", help="The port; `fairlead ports` lists them.")
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that the port's edits do not list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; go's output goes to stderr.")
+@click.option("--junit", metavar="FILE", help="Write the results of every test as JUnit XML, too.")
+@click.option(
+    "--package-time", default="10m", metavar="DURATION", show_default=True,
+    help="End a package's tests after so much host time; the other packages go on.",
+)  # fmt: skip
 @common_options
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[PACKAGES]... [-- GO-TEST-FLAGS...]")
-def test(port: str, allow_untested_go: bool, as_json: bool, words: tuple[str, ...], **values: Any) -> int:
+def test(
+    port: str,
+    allow_untested_go: bool,
+    as_json: bool,
+    junit: str | None,
+    package_time: str,
+    words: tuple[str, ...],
+    **values: Any,
+) -> int:
     """Run the Go tests of packages (standard library or your own; here if none is named) on a port.
 
-    Each test runs in its package's folder. Exits with 0 if all passed and 1 if not.
+    PACKAGES are as go has them: std, ./..., fmt. Several are run at a time, as the host's CPUs and its free
+    memory allow. Each test runs in its package's folder. Exits with 0 if all passed and 1 if not.
     """
     found = find_port(port)
     packages, flags = _split(words)
@@ -48,43 +66,95 @@ def test(port: str, allow_untested_go: bool, as_json: bool, words: tuple[str, ..
     values = _absolute(values)
     # What cannot be understood is said once, not by every package.
     settings = settings_from(values, environment={})
+    limit = parse_duration(package_time)
     parse_options(found, settings.options)
     parse_checks(found, settings.check)
+    report = _junit_path(junit)
     cache = Cache()
     toolchain = find_toolchain()
     overlay = make_overlay(found, toolchain, cache, allow_untested=allow_untested_go)
     link, environment = take_goflags(go_environment(found, toolchain, cache))
-    command = ["test", "-json", "-vet=off", "-count=1", *(packages or ["."]), *flags]
-    run_by = runner(found, host_hash(), command_words(values))
-    status = StatusLine()
+    run_by = runner(found, host_hash(), [f"--host-time={package_time}", *command_words(values)])
+
+    def adapted(words: Sequence[str]) -> list[str]:
+        return adapt(words, found, overlay.flags(), run_by, link)
+
+    names = {flag.lstrip("-").partition("=")[0].removeprefix("test.") for flag in flags}
+    command = ["test", "-json", "-vet=off", "-count=1"]
+    if "timeout" not in names and limit > _GO_LIMIT:  # go ends tests by itself, too
+        command.append(f"-timeout={limit // 10**9}s")
+    if "p" not in names:
+        command.append(f"-p={_at_a_time(settings.memory or _MEMORY)}")
+    patterns = packages or ["."]
+    words_of_go = adapted([*command, *patterns, *flags])
+    listed = toolchain.run(adapted(["list", "-e", *patterns]), environment=environment)
+    shown = Progress(len(listed.output.splitlines()) if listed.status == 0 else 0)
     out = sys.stderr if as_json else sys.stdout
 
     def write(text: str) -> None:
-        status.clear()
+        shown.clear()
         out.write(text)
         out.flush()
 
-    names = {flag.partition("=")[0] for flag in flags}
-    tests = TestRun(write, verbose=bool(names & _VERBOSE), benchmarks=bool(names & _BENCHMARKS))
+    tests = TestRun(
+        write,
+        verbose="v" in names,
+        benchmarks="bench" in names,
+        ended=shown.ended,
+        keep=report is not None,
+    )
 
     def take(line: bytes) -> None:
         tests.take(line)
-        status.show(_progress(tests.packages.values()))
+        shown.running(tests.packages.values())
 
+    status: int | None = None
     try:
-        done = toolchain.run(
-            adapt(command, found, overlay.flags(), run_by, link), environment=environment, on_line=take
-        )
+        done = toolchain.run(words_of_go, environment=environment, on_line=take)
+        status = done.status
     finally:
-        status.clear()
-    results = tests.finish()
-    if as_json:
-        _print_json(found.name, toolchain.version, done.status, results)
-    elif results:
-        _print_table(results)
-    if not results and done.status == 2:
+        # Whoever interrupts the run learns, too, what had ended.
+        shown.clear()
+        results = tests.finish()
+        if report is not None:
+            write_junit(report, results)
+        if as_json:
+            _print_json(found.name, toolchain.version, status == 0, results)
+        elif results:
+            _print_table(results)
+        if status is None:
+            _say_interrupted(results)
+    if not results and status == 2:
         return 2  # go did not understand its flags
-    return 0 if done.status == 0 else 1
+    return 0 if status == 0 else 1
+
+
+def _junit_path(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    path = Path(name).absolute()
+    if not path.parent.is_dir():
+        raise UsageError(f"--junit {name}: there is no folder {path.parent}")
+    return path
+
+
+def _at_a_time(memory: int) -> int:
+    """Packages to test at a time: one for each CPU that we may use, as long as all guests' RAM fits into the
+    host's free memory."""
+    cpus = len(os.sched_getaffinity(0))
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return cpus
+    return max(1, min(cpus, free // memory))
+
+
+def _say_interrupted(results: Sequence[Package]) -> None:
+    running = [each.package for each in results if each.status == "running"]
+    ended = len(results) - len(running)
+    under_way = f" (under way: {' '.join(running)})" if running else ""
+    print(f"fairlead: interrupted after {ended} packages had ended{under_way}", file=sys.stderr, flush=True)
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -108,7 +178,7 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
         return str(Path(name).absolute()) if name else name
 
     changed = dict(values)
-    for option in ("strace", "result"):
+    for option in ("strace", "result", "timeline"):
         if changed[option] is not None:
             changed[option] = from_root(changed[option])
     changed["mount"] = tuple(
@@ -122,33 +192,22 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _progress(packages: Any) -> str:
-    running = [each.package for each in packages if each.status == "running"]
-    passed, failed = sum(each.passed for each in packages), sum(each.failed for each in packages)
-    return (
-        f"{passed} passed, {failed} failed; {len(packages) - len(running)} packages done: {' '.join(running)}"
+def _print_json(port: str, go: str, ok: bool, results: list[Package]) -> None:
+    from cattrs import Converter
+    from cattrs.gen import make_dict_unstructure_fn, override
+
+    converter = Converter()
+    leave = override(omit=True)
+    converter.register_unstructure_hook(
+        Package, make_dict_unstructure_fn(Package, converter, tests=leave, output=leave)
     )
-
-
-def _print_json(port: str, go: str, status: int, results: list[Package]) -> None:
     document = {
         "schema": "fairlead/test",
         "version": 1,
         "port": port,
         "go": go,
-        "ok": status == 0,
-        "packages": [
-            {
-                "package": each.package,
-                "status": each.status,
-                "passed": each.passed,
-                "failed": each.failed,
-                "skipped": each.skipped,
-                "seconds": each.seconds,
-                "failures": each.failures,
-            }
-            for each in results
-        ],
+        "ok": ok,
+        "packages": converter.unstructure(results),
     }
     click.echo(json.dumps(document, indent=2))
 

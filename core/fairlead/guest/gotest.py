@@ -7,10 +7,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Package", "TestRun"]
+__all__ = ["Package", "Test", "TestRun"]
 
 _SUMMARY = ("ok  \t", "?   \t", "FAIL\t", "---\t")
 _COUNTED = {"pass": "passed", "fail": "failed", "skip": "skipped"}
+_KEPT = 16384
+"""Characters of a test's output that are kept to explain its end, the last ones."""
+
+
+@dataclass(slots=True)
+class Test:
+    """One test, or a subtest by its whole name."""
+
+    __test__ = False  # pytest collects classes by their name
+
+    name: str
+    outcome: str = "running"
+    """"pass", "fail", "skip"; "running" if it never came to an end."""
+    seconds: float = 0.0
+    output: str = ""
+    """What it printed, for one that did not pass."""
 
 
 @dataclass(slots=True)
@@ -25,6 +41,10 @@ class Package:
     skipped: int = 0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
+    tests: dict[str, Test] = field(default_factory=dict)
+    """By name, subtests too, as they began; filled where the run keeps them."""
+    output: str = ""
+    """The end of what the package itself printed, where it failed."""
 
 
 @dataclass(slots=True)
@@ -38,10 +58,16 @@ class TestRun:
     """Show the output of tests that pass, too, as -v does."""
     benchmarks: bool = False
     """Show the output of benchmarks, as -bench does."""
+    ended: Callable[[Package], None] = lambda package: None
+    """Told of each package that has come to its end."""
+    keep: bool = False
+    """Keep each test, and the output of those that do not pass."""
     packages: dict[str, Package] = field(default_factory=dict)
     _held: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     """By package: the output so far, each piece with its test's name."""
     _passed: dict[str, set[str]] = field(default_factory=dict)
+    _begun: dict[str, dict[str, None]] = field(default_factory=dict)
+    """By package: the tests under way, in the order in which they began."""
 
     def take(self, line: bytes) -> None:
         """One line of go's standard output; what is no event is passed on as it is."""
@@ -62,14 +88,36 @@ class TestRun:
 
     def _take(self, event: Mapping[str, Any], action: str, package: Package) -> None:
         test = str(event.get("Test", ""))
+        if self.keep:
+            self._record(event, action, package, test)
         if action == "output":
             self._output(package.package, test, str(event.get("Output", "")))
+        elif action == "run":
+            self._begun.setdefault(package.package, {})[test] = None
         elif action in _COUNTED and test:
             self._test_ended(package, test, action)
         elif action in _COUNTED:
             package.status = "build-fail" if event.get("FailedBuild") else action
-            package.seconds = float(event.get("Elapsed", 0.0))
+            package.seconds = _seconds(event)
+            for test in [*self._begun.pop(package.package, ())]:  # what broke the package off, or stood by
+                self._test_ended(package, test, "fail")
             self._package_ended(package)
+            self.ended(package)
+
+    def _record(self, event: Mapping[str, Any], action: str, package: Package, test: str) -> None:
+        if not test:
+            if action == "output":
+                package.output = (package.output + str(event.get("Output", "")))[-_KEPT:]
+            elif action == "pass":
+                package.output = ""
+            return
+        kept = package.tests.setdefault(test, Test(test))
+        if action == "output":
+            kept.output = (kept.output + str(event.get("Output", "")))[-_KEPT:]
+        elif action in _COUNTED:
+            kept.outcome, kept.seconds = action, _seconds(event)
+            if action == "pass":
+                kept.output = ""
 
     def _output(self, package: str, test: str, text: str) -> None:
         if self.verbose:
@@ -81,6 +129,7 @@ class TestRun:
             self._held.setdefault(package, []).append((test, text))
 
     def _test_ended(self, package: Package, test: str, action: str) -> None:
+        self._begun.get(package.package, {}).pop(test, None)
         if "/" not in test:
             counter = _COUNTED[action]
             setattr(package, counter, getattr(package, counter) + 1)
@@ -105,3 +154,8 @@ class TestRun:
                 self.write(text)
         self._held.clear()
         return [self.packages[name] for name in sorted(self.packages)]
+
+
+def _seconds(event: Mapping[str, Any]) -> float:
+    elapsed = event.get("Elapsed", 0.0)
+    return round(float(elapsed), 3) if isinstance(elapsed, int | float) else 0.0

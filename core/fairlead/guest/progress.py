@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-__all__ = ["StatusLine", "working"]
+if TYPE_CHECKING:
+    from fairlead.guest.gotest import Package
+
+__all__ = ["Progress", "StatusLine", "working"]
 
 _PATIENCE = 1.0
 """Seconds before anything is shown."""
@@ -60,3 +64,38 @@ class StatusLine:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = ""
+
+
+class Progress:
+    """How far tests have come, on standard error: a status line on a terminal, else a line a package."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        """Packages; 0 if that is not known."""
+        self._done = 0
+        self._line = StatusLine()
+        self._lines = not sys.stderr.isatty()
+
+    def ended(self, package: Package) -> None:
+        """One more package has come to its end."""
+        self._done += 1
+        if self._lines:
+            counts = f"{package.passed} passed, {package.failed} failed, {package.skipped} skipped"
+            text = f"{self._of()} {package.package}: {package.status}, {counts}, {package.seconds:.1f} s"
+            print(text, file=sys.stderr, flush=True)
+
+    def running(self, packages: Iterable[Package]) -> None:
+        """Show what is under way, where that can be taken away again."""
+        if self._lines:
+            return
+        now = " ".join(each.package for each in packages if each.status == "running")
+        failed = sum(each.failed for each in packages)
+        passed = sum(each.passed for each in packages)
+        self._line.show(f"{self._of()} packages, {passed} passed, {failed} failed: {now}")
+
+    def _of(self) -> str:
+        return f"{self._done}/{self._total}" if self._total else str(self._done)
+
+    def clear(self) -> None:
+        """Take the status line away, before something else is written."""
+        self._line.clear()

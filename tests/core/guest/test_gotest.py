@@ -135,6 +135,43 @@ def test_a_package_without_an_end_is_shown() -> None:
     assert pieces == ["half\n"]
 
 
+def events(*told: tuple[str, str]) -> list[bytes]:
+    return [json.dumps({"Action": action, "Package": "p", "Test": test}).encode() for action, test in told]
+
+
+def test_what_broke_a_package_off_has_failed() -> None:
+    ended: list[tuple[str, list[str]]] = []
+    run = TestRun(
+        lambda text: None,
+        ended=lambda package: ended.append((package.status, [*package.failures])),
+        keep=True,
+    )
+    for line in events(("run", "A"), ("pass", "A"), ("run", "B"), ("run", "B/x"), ("fail", "")):
+        run.take(line)
+    (package,) = run.finish()
+    assert ended == [("fail", ["B", "B/x"])]
+    assert (package.passed, package.failed) == (1, 1)
+    assert {name: test.outcome for name, test in package.tests.items()} == {
+        "A": "pass",
+        "B": "running",
+        "B/x": "running",
+    }
+
+
+def test_output_is_kept_for_what_does_not_pass() -> None:
+    run = TestRun(lambda text: None, keep=True)
+    for test, end in (("A", "pass"), ("B", "fail")):
+        for text in ("x" * 20_000, "the end"):
+            event = {"Action": "output", "Package": "p", "Test": test, "Output": text}
+            run.take(json.dumps(event).encode())
+        for line in events((end, test)):
+            run.take(line)
+    kept = run.packages["p"].tests
+    assert kept["A"].output == ""
+    assert kept["B"].output.endswith("xthe end")
+    assert len(kept["B"].output) == 16384
+
+
 @given(
     st.one_of(
         st.binary(), st.dictionaries(st.sampled_from(["Action", "Package", "Test", "Output"]), st.text())
