@@ -34,6 +34,8 @@ _LARGEST = 1 << 30
 _END = 1 << 16
 _ABORT_TIME = 5.0
 """Seconds that a run which is ended for its slowness has for saying where it is."""
+_GO = ("fatal error: ", "panic: ", "SIG")
+"""How the Go runtime begins to say why it gives a program up."""
 _DUMP = "Fatal Python error: "
 _FRAME = re.compile(r'  File ".*", line \d+ in (\w+)$')
 
@@ -72,11 +74,12 @@ class Ran:
 
     @property
     def last_words(self) -> str:
-        """What `fairlead` said of the end, or else the end of what stands on standard error."""
+        """What `fairlead` said of the end, or what Go did, or else the last line on standard error."""
         said = self.stderr.rpartition(_DUMP)[0] if self.code < 0 and _DUMP in self.stderr else self.stderr
         lines = [line for line in said.splitlines() if line.strip()]
         own = [line.removeprefix("fairlead: ") for line in lines if line.startswith("fairlead: ")]
-        return (own or lines or [""])[-1]
+        go = [line for line in lines if line.startswith(_GO)]
+        return (own[-1:] or go[:1] or lines[-1:] or [""])[0]
 
     def must_say(self, text: str, code: int = 0) -> None:
         """CheckFailed unless the run printed exactly this and ended so."""

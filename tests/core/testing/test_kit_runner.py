@@ -173,9 +173,10 @@ def test_the_environment_is_the_callers_and_ones_own(monkeypatch: pytest.MonkeyP
         ("one\n\ntwo\n\n", "two"),
         ("fairlead: what; how\npanic: later\n", "what; how"),
         ("fairlead: a\nfairlead: b\n", "b"),
+        ("note\nfatal error: bad\npanic: worse\n\ngoroutine 1:\n\tmain.go:5\n", "fatal error: bad"),
     ],
 )
-def test_last_words_are_the_commands_own_or_the_last(stderr: str, words: str) -> None:
+def test_last_words_are_the_commands_own_or_gos_or_the_last(stderr: str, words: str) -> None:
     assert Ran(("run",), "", stderr, 1, 0.0).last_words == words
 
 
