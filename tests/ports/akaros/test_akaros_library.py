@@ -108,7 +108,7 @@ REVIEWED = {
     "internal/poll/splice_linux.go", "internal/syscall/unix/fchmodat_linux.go",
     "internal/syscall/unix/getrandom.go", "internal/testenv/testenv_unix.go", "net/error_unix.go",
     "net/fd_unix.go", "net/internal/socktest/sys_unix.go", "net/ipsock_posix.go",
-    "net/mptcpsock_linux.go", "net/sock_linux.go", "net/tcpsock_posix.go", 
+    "net/mptcpsock_linux.go", "net/sock_linux.go", "net/tcpsock_posix.go",
     "os/exec/internal/fdtest/exists_unix.go", "os/exec/lp_unix.go", "os/exec_unix.go", "os/file_unix.go",
     "os/getwd.go", "os/pidfd_linux.go",
     "os/user/cgo_lookup_unix.go", "os/wait_waitid.go", "syscall/exec_linux.go",

@@ -82,7 +82,7 @@ class Functions:
             except GuestRefusal as refusal:
                 return Result(errno=refusal.errno, errstr=refusal.errstr)
             answer = Result(given) if isinstance(given, int) else given
-        if isinstance(answer, Pending):
+        if isinstance(answer, Pending) and not self._parlib.vcores.in_vcore_context():
             return self._uninterrupted(answer)
         return answer
 

@@ -275,6 +275,9 @@ func (f *callFrame) translateReadlink() {
 		return
 	}
 	f.kernel(usys.Constant(usys.SYS_READLINK), a[1], length(a[1]), a[2], a[3], 0, 0)
+	if f.ret == a[3]-1 { // or more: the kernel keeps a place for its NUL
+		f.posix()
+	}
 }
 
 // twoPaths makes a call of two paths that each follow a descriptor.
