@@ -271,7 +271,7 @@ class _Bench:
     def build_tests(self) -> str:
         out = self._folder / "tests"
         out.mkdir()
-        done = self._go(["test", "-c", "-o", f"{out}/", *self._packages], self._folder)
+        done = self._go(["test", "-c", "-vet=off", "-o", f"{out}/", *self._packages], self._folder)
         if done.status != 0:
             raise _Failed(Problem(what="the tests do not build", output=_head(done.messages)))
         return f"{len(self._packages)} packages"
