@@ -62,6 +62,14 @@ def ports(session: nox.Session) -> None:
     _try_ports(session, "ports")
 
 
+@nox.session(default=False)
+def stdlib(session: nox.Session) -> None:
+    """Go's standard library on trial on every port; arguments (--port, --only, --missing, ...) narrow it."""
+    session.install("-e", ".[test]")
+    command = ["python", "-m", "fairlead.testing.stdlib"]
+    session.run(*command, "--lists=tests/stdlib", "--page=docs/compatibility.md", *session.posargs)
+
+
 def _one_folder(folder: str) -> None:
     """The session of a folder of ports/, which `-s ports` does not select."""
     module = f"fairlead_{folder}.plugin"
