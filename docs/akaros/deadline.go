@@ -3,9 +3,12 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 )
+
+func init() { runtime.LockOSThread() } // main stays on uthread 1
 
 func main() {
 	var pipe [2]int
