@@ -31,6 +31,11 @@ _ROUNDS = 12
 """Runs of one package at most; each after the first takes what one that broke off has not reached."""
 _ALONE = 8
 """Tests that are run by themselves at most, of those that were under way when a run broke off."""
+_NEWER = (
+    "adx", "avx", "avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl", "bmi1", "bmi2", "erms",
+    "fma", "fsrm", "sha", "vpclmulqdq",
+)  # fmt: skip
+"""Features of amd64 CPUs, as GODEBUG names them (internal/cpu/cpu_x86.go), that a board's CPU does not have."""
 _FUNCTION = re.compile(r"^func ((?:Test|Example|Fuzz)\w*)\(", re.MULTILINE)
 
 
@@ -98,10 +103,13 @@ class Bench:
 
 
 def stock_bench(toolchain: Toolchain, cache: Cache, stop: threading.Event, *, single: bool = False) -> Bench:
-    """Stock Go on this host: with every CPU, or with a single one, as most boards have."""
-    cpus = frozenset(sorted(os.sched_getaffinity(0))[:1]) if single else frozenset()
+    """Stock Go on this host: with every CPU and all they can do, or with a single one that can do no more than
+    the oldest board's."""
     _, environment = take_goflags(toolchain.environment({}, cache))
-    return Bench(toolchain, environment, stop, cpus=cpus)
+    if not single:
+        return Bench(toolchain, environment, stop)
+    environment["GODEBUG"] = ",".join(f"cpu.{feature}=off" for feature in _NEWER)
+    return Bench(toolchain, environment, stop, cpus=frozenset(sorted(os.sched_getaffinity(0))[:1]))
 
 
 def packages(bench: Bench, patterns: Sequence[str]) -> dict[str, Source]:

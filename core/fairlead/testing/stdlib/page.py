@@ -56,6 +56,19 @@ def _sums(results: Results, lists: Lists, found: Found, ports: Sequence[str]) ->
         counts = [len(measured), names, passed, *(reasons[reason] for reason in REASONS), unlisted]
         yield f"| {port} | {' | '.join(_number(count) for count in counts)} |"
     yield ""
+    yield _steady(results, ports)
+    yield ""
+
+
+def _steady(results: Results, ports: Sequence[str]) -> str:
+    """One sentence on what stock Linux gives to compare with."""
+    measured = {package for port in ports for package in results.ports[port]}
+    stock = [results.stock[package] for package in sorted(measured)]
+    passed, unsteady = sum(each.passed for each in stock), sum(each.unsteady for each in stock)
+    return (
+        f"Stock Linux passes {_number(passed)} names of {_number(len(stock))} packages; {_number(unsteady)} "
+        "more do not end in the same way both times."
+    )
 
 
 def _packages(results: Results, found: Found, ports: Sequence[str]) -> Iterable[str]:
