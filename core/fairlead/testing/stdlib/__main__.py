@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def main(
 
 
 def _main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # go is ended, too
     try:
         result = main(standalone_mode=False)
         return result if isinstance(result, int) else 0

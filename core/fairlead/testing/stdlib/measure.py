@@ -35,7 +35,7 @@ _NEWER = (
     "adx", "avx", "avx2", "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl", "bmi1", "bmi2", "erms",
     "fma", "fsrm", "sha", "vpclmulqdq",
 )  # fmt: skip
-"""Features of amd64 CPUs, as GODEBUG names them (internal/cpu/cpu_x86.go), that a board's CPU does not have."""
+"""Features of amd64 CPUs, as GODEBUG names them (internal/cpu/cpu_x86.go), that a board's does not have."""
 _FUNCTION = re.compile(r"^func ((?:Test|Example|Fuzz)\w*)\(", re.MULTILINE)
 
 
@@ -103,8 +103,8 @@ class Bench:
 
 
 def stock_bench(toolchain: Toolchain, cache: Cache, stop: threading.Event, *, single: bool = False) -> Bench:
-    """Stock Go on this host: with every CPU and all they can do, or with a single one that can do no more than
-    the oldest board's."""
+    """Stock Go on this host: with every CPU and all they can do, or with a single one that can do no more
+    than a board's."""
     _, environment = take_goflags(toolchain.environment({}, cache))
     if not single:
         return Bench(toolchain, environment, stop)
