@@ -37,7 +37,8 @@ func attributes() {
 	fmt.Println(os.Chtimes("/tmp/link", time.Time{}, then))
 	info, _ := os.Stat("/tmp/file")
 	fmt.Println(info.Mode(), info.Size(), info.ModTime().Equal(then))
-	fmt.Println(os.Chtimes("/tmp/file", time.Now(), time.Unix(-1, 0)), os.Chtimes("/tmp/file", then, time.Time{}))
+	fmt.Println(os.Chtimes("/tmp/file", time.Now(), time.Unix(-1, 0)))
+	fmt.Println(os.Chtimes("/tmp/file", then, time.Time{}))
 	info, _ = os.Stat("/tmp/file")
 	fmt.Println(info.ModTime().Unix(), info.Sys().(*syscall.Stat_t).Atim.Nano() == then.UnixNano())
 	f, _ := os.OpenFile("/tmp/file", os.O_RDWR, 0)
@@ -143,7 +144,8 @@ SAID = {
 <nil> <nil>
 <nil>
 -rw-r----x 4 true
-<nil> <nil>
+<nil>
+<nil>
 -1 true
 <nil> <nil> <nil> <nil>
 -rw------- 7

@@ -12,8 +12,9 @@ from fairlead.services.flags import O_RDONLY
 from fairlead.services.linux.structures import i32, u32
 from fairlead.services.resolve import EXEC
 from fairlead.services.vfs import Directory
+from fairlead.syscall import Result
 from fairlead_akaros.abi import O_READ, UWLIM, Errno, Sys
-from fairlead_akaros.kernel.convention import Partial
+from fairlead_akaros.kernel.convention import partial
 from fairlead_akaros.kernel.errors import REFUSALS
 from fairlead_akaros.kernel.paths import path_in
 from fairlead_akaros.kernel.words import path_words
@@ -115,7 +116,7 @@ def waitpid(kernel: Kernel, pid: int, status: int, options: int) -> int:
     raise GuestRefusal(Errno.ECHILD)
 
 
-def dup_fds_to(kernel: Kernel, pid: int, entries: int, count: int) -> int | Partial:
+def dup_fds_to(kernel: Kernel, pid: int, entries: int, count: int) -> int | Result:
     """How many descriptors got a second number, of this process: each entry says whether it did."""
     count = u32(count)
     if entries + CHILDFDMAP.size * count > UWLIM:
@@ -134,7 +135,7 @@ def dup_fds_to(kernel: Kernel, pid: int, entries: int, count: int) -> int | Part
         except GuestRefusal as refusal:
             refused = refusal if refusal.errstr else REFUSALS["no descriptor"]()
         kernel.memory.write(at, _MAP.pack(parent, child, ok))
-    return Partial(done, refused.errno, refused.errstr) if refused.errno else done
+    return partial(done, refused.errno, refused.errstr) if refused.errno else done
 
 
 HANDLERS: dict[int, Callable[..., Any]] = {

@@ -38,8 +38,8 @@ __all__ = [
     "STARTED",
     "T_GATE",
     "Boundary",
-    "Partial",
     "StructSyscall",
+    "partial",
 ]
 
 T_GATE = 0x31
@@ -55,14 +55,17 @@ CALLED = 8
 """rsp modulo 16 at a function's first instruction (System V ABI, AMD64 supplement, 3.2.2)."""
 
 
-class Partial(Result):
-    """A result with a value of its own besides errno and its words, which say why there is no more."""
-
-    __slots__ = ()
-
-
 STARTED = Result()
 """The answer to a system call that goes on without its caller: nothing is written into the structure."""
+
+_TOO = 1 << 64
+"""In the value of a Result: it counts besides an errno, where otherwise -1 does."""
+
+
+def partial(value: int, errno: int, errstr: str = "") -> Result:
+    """An answer with a value, and with errno and words that say why there is no more."""
+    return Result(_TOO | value, errno, errstr)
+
 
 _SYSCALL_INSTRUCTION = 0x100  # Trap.cause where there is no vector
 _HEAD = Struct("<I12xQ16x6Q")  # num, flags, arg0…arg5
@@ -166,7 +169,7 @@ class Boundary:
             if result.errno:
                 text = result.errstr.encode("utf-8", "replace")[: MAX_ERRSTR_LEN - 1]
                 memory.write(address + _ERRSTR, text + b"\0")
-                memory.write_u64(address + _RETVAL, result.value if type(result) is Partial else _MASK)
+                memory.write_u64(address + _RETVAL, result.value & _MASK if result.value & _TOO else _MASK)
             else:
                 memory.write(address + _ERRSTR, b"\0")
                 memory.write_u64(address + _RETVAL, result.value)

@@ -10,8 +10,9 @@ from fairlead.errors import GuestFault, GuestRefusal
 from fairlead.services.eventfd import EventDescription
 from fairlead.services.flags import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from fairlead.services.pipes import PipeDescription
+from fairlead.syscall import Result
 from fairlead_akaros.abi import UWLIM, Errno, Sys
-from fairlead_akaros.kernel.convention import Partial
+from fairlead_akaros.kernel.convention import partial
 from fairlead_akaros.kernel.errors import REFUSALS
 from fairlead_akaros.kernel.events import Message
 from fairlead_akaros.layouts import EVENT_QUEUE, FD_TAP_REQ
@@ -122,19 +123,19 @@ class Taps:
             source.listeners[tap.hear] = None
 
 
-def tap_fds(kernel: Kernel, requests: int, count: int) -> int | Partial:
+def tap_fds(kernel: Kernel, requests: int, count: int) -> int | Result:
     """How many requests were served; the first that is refused ends it, with errno and words."""
     size = FD_TAP_REQ.size
     if requests + size * count > UWLIM:
         refused = REFUSALS["buffer"](requests, size * count)
-        return Partial(0, refused.errno, refused.errstr)
+        return partial(0, refused.errno, refused.errstr)
     for done in range(min(count, _MOST)):
         try:
             kernel.taps.request(kernel.memory.unpack(_REQUEST, requests + done * size))
         except GuestRefusal as refusal:
-            return Partial(done, refusal.errno, refusal.errstr)
+            return partial(done, refusal.errno, refusal.errstr)
         except GuestFault:
-            return Partial(done, Errno.EFAULT)
+            return partial(done, Errno.EFAULT)
     return min(count, _MOST)
 
 

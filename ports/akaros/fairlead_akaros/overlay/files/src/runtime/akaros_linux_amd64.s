@@ -32,8 +32,9 @@ TEXT runtime·oscall(SB),NOSPLIT|NOFRAME,$0-0
 ready:
 	SUBQ	$OSCALL_SIZE, R11
 	ANDQ	$~15, R11
-	MOVQ	SP, SAVED(R11)
-	MOVQ	R11, SP
+	MOVQ	SP, CX
+	MOVQ	R11, SP	// before anything is put there: a signal's data goes below the stack pointer
+	MOVQ	CX, SAVED(SP)
 	MOVQ	BX, (SAVED+8)(SP)
 	MOVQ	BP, (SAVED+16)(SP)
 	MOVQ	R12, (SAVED+24)(SP)
@@ -77,9 +78,10 @@ TEXT runtime·oscallFrame(SB),NOSPLIT|NOFRAME,$0-8
 ready:
 	SUBQ	$(32+callRoom__size), R11
 	ANDQ	$~15, R11
-	MOVQ	SP, 8(R11)
-	MOVQ	BP, 16(R11)
+	MOVQ	SP, CX
 	MOVQ	R11, SP
+	MOVQ	CX, 8(SP)
+	MOVQ	BP, 16(SP)
 	LEAQ	32(SP), AX
 	MOVQ	AX, callFrame_room(DI)
 	MOVQ	DI, 0(SP)
@@ -113,14 +115,15 @@ many:
 	// Room for DX stack arguments, below an aligned place for SP and BP.
 	SUBQ	$16, R11
 	ANDQ	$~15, R11
-	MOVQ	SP, 0(R11)
-	MOVQ	BP, 8(R11)
-	MOVQ	R11, R12
+	MOVQ	SP, CX
+	MOVQ	R11, SP
+	MOVQ	CX, 0(SP)
+	MOVQ	BP, 8(SP)
+	MOVQ	SP, R12
 	LEAQ	1(DX), R13
 	ANDQ	$~1, R13
 	SHLQ	$3, R13
-	SUBQ	R13, R11
-	MOVQ	R11, SP
+	SUBQ	R13, SP
 	TESTQ	DX, DX
 	JZ	registers
 copy:
