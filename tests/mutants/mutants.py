@@ -1,0 +1,28 @@
+"""All mutants by name."""
+
+from __future__ import annotations
+
+import mutants_akaros
+import mutants_calls
+import mutants_memory
+import mutants_signals
+import mutants_threads
+import mutants_time
+import mutants_traps
+from mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+_GROUPS = (
+    mutants_threads,
+    mutants_time,
+    mutants_traps,
+    mutants_calls,
+    mutants_signals,
+    mutants_memory,
+    mutants_akaros,
+)
+
+MUTANTS: dict[str, Mutant] = {each.name: each for group in _GROUPS for each in group.MUTANTS}
+
+assert len(MUTANTS) == sum(len(group.MUTANTS) for group in _GROUPS), "two mutants have one name"

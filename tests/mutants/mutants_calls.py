@@ -1,0 +1,405 @@
+"""Faults in system calls: results, errors, waits (hook syscall)."""
+
+from __future__ import annotations
+
+from errno import EBADF, EFAULT, EINVAL
+from itertools import count
+
+from mutant import Mutant
+
+from fairlead.syscall import Pending, Result, Wake
+
+__all__ = ["MUTANTS"]
+
+FUTEX = "fairlead.services.futex:FutexTable"
+PROCESS = "fairlead.services.linux.process:Process"
+PIPE = "fairlead.services.pipes:Pipe"
+EPOLL = "fairlead.services.polling:EpollDescription"
+LINUX = "fairlead.services.linux"
+SOME = 10
+
+
+def loses_wakes(original):
+    """Each tenth wake says that it has woken somebody."""
+    numbers = count(1)
+
+    def wake(self, address, count, bitset=0xFFFF_FFFF):
+        if next(numbers) % SOME == 0 and self._waiters.get(address):
+            return 1
+        return original(self, address, count, bitset)
+
+    return wake
+
+
+def wakes_too_many(original):
+    def wake(self, address, count, bitset=0xFFFF_FFFF):
+        return original(self, address, 1 << 30, bitset)
+
+    return wake
+
+
+def waits_whatever_the_word_is(original):
+    def wait(self, address, expected, *rest, **more):
+        return original(self, address, self._memory.read_u32(address), *rest, **more)
+
+    return wait
+
+
+def waits_for_ever(original):
+    def wait(self, address, expected, deadline=None, *rest, **more):
+        return original(self, address, expected, None, *rest, **more)
+
+    return wait
+
+
+def wakes_at_once(original):
+    def wait(self, address, expected, *rest, **more):
+        original(self, address, expected, *rest, **more)
+        return Result()
+
+    return wait
+
+
+def time_is_not_told(original):
+    """A wait that is over for its time says that it was woken."""
+
+    def wait(self, *rest, **more):
+        answer = original(self, *rest, **more)
+        if isinstance(answer, Pending):
+            resume = answer.resume
+            answer.resume = lambda wake: Result() if wake is Wake.TIMEOUT else resume(wake)
+        return answer
+
+    return wait
+
+
+def instead_of(errno, other):
+    """One error is told as another, or as none."""
+
+    def fault(original):
+        def syscall(self, cpu, call):
+            answer = original(self, cpu, call)
+            if type(answer) is Result and answer.errno == errno:
+                return answer._replace(errno=other)
+            return answer
+
+        return syscall
+
+    return fault
+
+
+def succeeds(original):
+    return Result(0)
+
+
+def takes_all(original):
+    """A write of which a part was taken says that all was."""
+
+    def write(self, buffers):
+        done = original(self, buffers)
+        return done and sum(map(len, buffers))
+
+    return write
+
+
+def fills_all(original):
+    def read(self, buffers):
+        done = original(self, buffers)
+        return done and sum(map(len, buffers))
+
+    return read
+
+
+def tells_nobody(original):
+    def notify(self, events):
+        pass
+
+    return notify
+
+
+def leaves_in_silence(original):
+    """The last writer's end is not told."""
+
+    def leave(self, *, reader, writer):
+        self.readers -= reader
+        self.writers -= writer
+
+    return leave
+
+
+def is_never_at_its_end(original):
+    def read(self, buffers):
+        done = original(self, buffers)
+        return done or None
+
+    return read
+
+
+def keeps_the_processor(original):
+    """Who waits for a pipe takes the machine with it for a second."""
+
+    def wait_ready(process, description, resume):
+        process.services.machine.clock.charge(10**9)
+        return original(process, description, resume)
+
+    return wait_ready
+
+
+def never_in_time(original):
+    def milliseconds(timeout):
+        return original(timeout) and None
+
+    return milliseconds
+
+
+def announces_nothing(original):
+    def announce(self, watch):
+        self._ready[watch] = None
+
+    return announce
+
+
+def forgets_the_restart(original):
+    """SA_RESTART or not, the call says EINTR."""
+
+    def end_call(self, cpu, thread, action):
+        original(self, cpu, thread, action._replace(flags=0))
+
+    return end_call
+
+
+def always_restarts(original):
+    def end_call(self, cpu, thread, action):
+        original(self, cpu, thread, action._replace(flags=0x1000_0000))
+
+    return end_call
+
+
+def exits_with(change):
+    def fault(original):
+        def exit_group(process, status):
+            return original(process, change(status))
+
+        return exit_group
+
+    return fault
+
+
+def nothing_random(original):
+    def bytes_(self, count):
+        return bytes(count)
+
+    return bytes_
+
+
+def moves_the_offset(original):
+    def pread(process, fd, address, size, offset):
+        answer = original(process, fd, address, size, offset)
+        process.files.description(fd).offset = offset + size
+        return answer
+
+    return pread
+
+
+def closes_nothing(original):
+    def close(process, fd):
+        process.files.table.get(fd)
+        return 0
+
+    return close
+
+
+def writes_half(original):
+    """A bad page in the middle: the call fails, and what came before it is lost in silence."""
+
+    def window(process, ranges, start, limit, write):
+        return original(
+            process, [(address, size // 2 or size) for address, size in ranges], start, limit, write
+        )
+
+    return window
+
+
+def believes(original):
+    """Memory of the guest's that is not there is written nowhere."""
+
+    def write(self, address, data):
+        from fairlead.errors import GuestFault
+
+        try:
+            original(self, address, data)
+        except GuestFault:
+            pass
+
+    return write
+
+
+def reads_zeroes(original):
+    def read(self, address, size):
+        from fairlead.errors import GuestFault
+
+        try:
+            return original(self, address, size)
+        except GuestFault:
+            return bytes(size)
+
+    return read
+
+
+def says_nothing_remains(original):
+    def nanosleep(process, wanted, remaining):
+        return original(process, wanted, 0)
+
+    return nanosleep
+
+
+MUTANTS = (
+    Mutant("a futex loses some wakes", ("opensbi", "linux-amd64"), f"{FUTEX}.wake", loses_wakes, "syscall.x"),
+    Mutant("a futex wakes everybody", ("opensbi",), f"{FUTEX}.wake", wakes_too_many, "syscall.x"),
+    Mutant(
+        "a futex waits whatever its word is",
+        ("opensbi", "akaros"),
+        f"{FUTEX}.wait",
+        waits_whatever_the_word_is,
+        "syscall.x",
+    ),
+    Mutant("a futex knows no timeout", ("linux-riscv64",), f"{FUTEX}.wait", waits_for_ever, "syscall.x"),
+    Mutant("a futex wait is woken by nobody", ("opensbi",), f"{FUTEX}.wait", wakes_at_once, "syscall.x"),
+    Mutant(
+        "a futex wait's timeout looks like a wake",
+        ("opensbi",),
+        f"{FUTEX}.wait",
+        time_is_not_told,
+        "syscall.x",
+    ),
+    Mutant(
+        "a bad pointer is no error",
+        ("opensbi", "linux-amd64"),
+        f"{PROCESS}.syscall",
+        instead_of(EFAULT, 0),
+        "syscall.x",
+    ),
+    Mutant(
+        "a bad pointer is an invalid argument",
+        ("linux-riscv64",),
+        f"{PROCESS}.syscall",
+        instead_of(EFAULT, EINVAL),
+        "syscall.x",
+    ),
+    Mutant(
+        "results are written nowhere",
+        ("opensbi",),
+        "fairlead.services.guestmemory:GuestMemory.write",
+        believes,
+        "syscall.x",
+    ),
+    Mutant(
+        "arguments are read as zeroes",
+        ("opensbi",),
+        "fairlead.services.guestmemory:GuestMemory.read",
+        reads_zeroes,
+        "syscall.x",
+    ),
+    Mutant(
+        "a bad descriptor is an invalid argument",
+        ("opensbi",),
+        f"{PROCESS}.syscall",
+        instead_of(EBADF, EINVAL),
+        "syscall.x",
+    ),
+    Mutant(
+        "a call that is not there succeeds",
+        ("opensbi",),
+        "fairlead.services.linux.process:_NO_CALL",
+        succeeds,
+        "syscall.x",
+    ),
+    Mutant(
+        "a short write is said to be whole", ("opensbi", "akaros"), f"{PIPE}.write", takes_all, "syscall.x"
+    ),
+    Mutant("a short read is said to be whole", ("opensbi",), f"{PIPE}.read", fills_all, "syscall.x"),
+    Mutant(
+        "pipes tell nobody",
+        ("opensbi", "akaros"),
+        "fairlead.services.readiness:Readiness.notify",
+        tells_nobody,
+        "syscall.x",
+    ),
+    Mutant(
+        "a writer's leaving is not told", ("linux-amd64",), f"{PIPE}.leave", leaves_in_silence, "syscall.x"
+    ),
+    Mutant("a pipe has no end", ("opensbi",), f"{PIPE}.read", is_never_at_its_end, "syscall.x"),
+    Mutant(
+        "a read stops the world",
+        ("opensbi",),
+        f"{LINUX}.transfers:wait_ready",
+        keeps_the_processor,
+        "syscall.x",
+    ),
+    Mutant(
+        "poll knows no timeout", ("opensbi",), f"{LINUX}.polling:_milliseconds", never_in_time, "syscall.x"
+    ),
+    Mutant(
+        "epoll says nothing of what becomes ready",
+        ("linux-riscv64",),
+        f"{EPOLL}._announce",
+        announces_nothing,
+        "syscall.x",
+    ),
+    Mutant(
+        "SA_RESTART is not heard",
+        ("opensbi", "linux-amd64"),
+        f"{LINUX}.delivery:Delivery._end_call",
+        forgets_the_restart,
+        "syscall.x",
+    ),
+    Mutant(
+        "calls are made again whatever the handler wants",
+        ("opensbi",),
+        f"{LINUX}.delivery:Delivery._end_call",
+        always_restarts,
+        "syscall.x",
+    ),
+    Mutant(
+        "the exit code is lost",
+        ("opensbi",),
+        f"{LINUX}.threads:HANDLERS[exit_group]",
+        exits_with(lambda status: 0),
+        "syscall.x",
+    ),
+    Mutant(
+        "the exit code is another",
+        ("linux-amd64",),
+        f"{LINUX}.threads:HANDLERS[exit_group]",
+        exits_with(lambda status: status * 2),
+        "syscall.x",
+    ),
+    Mutant(
+        "random bytes are zeroes",
+        ("opensbi",),
+        "fairlead.services.randomness:Randomness.bytes",
+        nothing_random,
+        "syscall.x",
+    ),
+    Mutant(
+        "pread moves the offset",
+        ("linux-amd64",),
+        f"{LINUX}.positioned:HANDLERS[pread64]",
+        moves_the_offset,
+        "syscall.x",
+    ),
+    Mutant(
+        "close leaves the descriptor open",
+        ("opensbi",),
+        f"{LINUX}.descriptors:HANDLERS[close]",
+        closes_nothing,
+        "syscall.x",
+    ),
+    Mutant(
+        "the rest of an interrupted sleep is not told",
+        ("opensbi",),
+        f"{LINUX}.time:HANDLERS[nanosleep]",
+        says_nothing_remains,
+        "syscall.x",
+    ),
+)

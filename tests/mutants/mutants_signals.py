@@ -1,0 +1,407 @@
+"""Faults in signals: masks, stacks, frames, and who gets what (hook deliver_signal)."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from mutant import Mutant
+
+from fairlead.services.signals import SA_NODEFER, SA_ONSTACK
+from fairlead.signal import Sig
+
+__all__ = ["MUTANTS"]
+
+DELIVERY = "fairlead.services.linux.delivery:Delivery"
+RISCV64 = "fairlead.services.linux.sigframe_riscv64:SignalFrame"
+X86_64 = "fairlead.services.linux.sigframe_x86_64"
+CALLS = "fairlead.services.linux.signals"
+BOOTED = "fairlead.booted:Booted"
+
+
+def entered(change):
+    """The handler is entered as if sigaction had said something else."""
+
+    def fault(original):
+        def enter(self, cpu, thread, signal, action):
+            return original(self, cpu, thread, *change(signal, action))
+
+        return enter
+
+    return fault
+
+
+def nothing_deferred(signal, action):
+    return signal, action._replace(flags=action.flags | SA_NODEFER)
+
+
+def no_mask(signal, action):
+    return signal, action._replace(mask=0)
+
+
+def no_stack(signal, action):
+    return signal, action._replace(flags=action.flags & ~SA_ONSTACK)
+
+
+def no_code(signal, action):
+    return (signal if signal.synchronous else signal._replace(code=0)), action
+
+
+def no_sender(signal, action):
+    return signal._replace(pid=0), action
+
+
+def keeps_the_handlers_mask(original):
+    def sigreturn(self):
+        thread = self._services.current
+        blocked = thread.signals.blocked
+        answer = original(self)
+        thread.signals.blocked = blocked
+        return answer
+
+    return sigreturn
+
+
+def opens_the_mask(original):
+    def sigreturn(self):
+        answer = original(self)
+        self._services.current.signals.blocked = 0
+        return answer
+
+    return sigreturn
+
+
+def keeps_floats(original):
+    def pop(self):
+        before = self._float.read()
+        answer = original(self)
+        self._float.write(before)
+        return answer
+
+    return pop
+
+
+def keeps_register(index):
+    """One register has after the handler what it left there."""
+
+    def fault(original):
+        def pop(self):
+            before = self._general.read()[index]
+            answer = original(self)
+            after = list(self._general.read())
+            after[index] = before
+            self._general.write(after)
+            return answer
+
+        return pop
+
+    return fault
+
+
+def keeps_vectors(original):
+    def set_floats(self, state):
+        pass
+
+    return set_floats
+
+
+def enters_with_direction(original):
+    return 0
+
+
+def loses_some(original):
+    """Each fifth signal for a thread is dropped."""
+    numbers = count(1)
+
+    def post_signal(self, thread, signal):
+        if signal.synchronous or next(numbers) % 5:
+            original(self, thread, signal)
+
+    return post_signal
+
+
+def comes_twice(original):
+    def deliver(self, cpu, signal):
+        answer = original(self, cpu, signal)
+        if not signal.synchronous and signal.value != -1 and answer:
+            self._services.post_signal(self._services.current, signal._replace(value=-1))
+        return answer
+
+    return deliver
+
+
+def to_the_first_thread(original):
+    def to_thread(process, identifier, number):
+        return original(process, process.services.threads()[0].id, number)
+
+    return to_thread
+
+
+def to_a_thread_that_blocks(original):
+    def post_process_signal(self, signal):
+        self.post_signal(self.threads()[0], signal)
+
+    return post_process_signal
+
+
+def drops_what_is_pending(original):
+    def set_mask(self, thread, mask):
+        thread.signals.pending.clear()
+        original(self, thread, mask)
+
+    return set_mask
+
+
+def keeps_quiet_about_pending(original):
+    def rt_sigpending(process, address, size):
+        process.memory.write(address, bytes(size))
+        return 0
+
+    return rt_sigpending
+
+
+def blocks_nothing(original):
+    def deliverable(self):
+        return min(self.pending.values(), key=lambda each: (not each.synchronous, each.number), default=None)
+
+    return deliverable
+
+
+def wakes_nobody(original):
+    """A thread that waits in a call gets its signal when the call is over."""
+
+    def notice(self, thread, signal):
+        if thread.pending is None:
+            original(self, thread, signal)
+
+    return notice
+
+
+def ends_nothing(original):
+    def ends(self, number):
+        return original(self, number) and number != Sig.SIGTERM
+
+    return ends
+
+
+def ends_by_another(original):
+    def exit_by_signal(self, number):
+        original(self, Sig.SIGKILL)
+
+    return exit_by_signal
+
+
+def ignores_nothing(original):
+    def ignores(self, number):
+        return False
+
+    return ignores
+
+
+def set_differently(original):
+    """Unblocking replaces the mask."""
+
+    def rt_sigprocmask(process, how, new, old, size):
+        return original(process, 2 if how == 1 and new else how, new, old, size)
+
+    return rt_sigprocmask
+
+
+def not_again(original):
+    def fire(self):
+        self.interval = 0
+        original(self)
+
+    return fire
+
+
+def no_target(original):
+    def target(self, notify, target):
+        original(self, notify, target)
+        return self._services.threads()[0]
+
+    return target
+
+
+def never_in_use(original):
+    def state(self, sp):
+        return 2 if not self.size else 0
+
+    return state
+
+
+MUTANTS = (
+    Mutant(
+        "a handler is interrupted by its own signal",
+        ("opensbi", "linux-amd64"),
+        f"{DELIVERY}._enter",
+        entered(nothing_deferred),
+        "signals.x",
+    ),
+    Mutant("a handler's mask is not kept", ("opensbi",), f"{DELIVERY}._enter", entered(no_mask), "signals.x"),
+    Mutant(
+        "handlers run on the interrupted stack",
+        ("opensbi", "linux-amd64"),
+        f"{DELIVERY}._enter",
+        entered(no_stack),
+        "signals.x",
+    ),
+    Mutant(
+        "handlers are not told where a signal is from",
+        ("opensbi",),
+        f"{DELIVERY}._enter",
+        entered(no_code),
+        "signals.x",
+    ),
+    Mutant(
+        "handlers are not told who sent a signal",
+        ("linux-riscv64",),
+        f"{DELIVERY}._enter",
+        entered(no_sender),
+        "signals.x",
+    ),
+    Mutant(
+        "the mask stays as in the handler",
+        ("linux-amd64",),
+        f"{DELIVERY}.sigreturn",
+        keeps_the_handlers_mask,
+        "signals.x",
+    ),
+    Mutant(
+        "a handler's end lets all signals in",
+        ("opensbi",),
+        f"{DELIVERY}.sigreturn",
+        opens_the_mask,
+        "signals.x",
+    ),
+    Mutant(
+        "floating-point registers stay as in the handler",
+        ("opensbi",),
+        f"{RISCV64}.pop",
+        keeps_floats,
+        "traps.sweep_signals",
+    ),
+    Mutant(
+        "an integer register stays as in the handler",
+        ("linux-riscv64",),
+        f"{RISCV64}.pop",
+        keeps_register(18),
+        "traps.sweep_signals",
+    ),
+    Mutant(
+        "an x86 register stays as in the handler",
+        ("linux-amd64",),
+        f"{X86_64}:SignalFrame.pop",
+        keeps_register(2),
+        "traps.sweep_signals",
+    ),
+    Mutant(
+        "vector registers stay as in the handler",
+        ("linux-amd64",),
+        f"{X86_64}:SignalFrame._set_floats",
+        keeps_vectors,
+        "traps.sweep_signals",
+    ),
+    Mutant(
+        "the flags stay as in the handler",
+        ("linux-amd64",),
+        f"{X86_64}:SignalFrame.pop",
+        keeps_register(17),
+        "traps.sweep_signals",
+    ),
+    Mutant(
+        "handlers start with the direction flag set",
+        ("linux-amd64",),
+        f"{X86_64}:_ENTRY_CLEARS",
+        enters_with_direction,
+        "traps.sweep_signals",
+    ),
+    Mutant("some signals are lost", ("opensbi", "akaros"), f"{BOOTED}.post_signal", loses_some, "signals.x"),
+    Mutant("signals come twice", ("opensbi",), f"{DELIVERY}.deliver", comes_twice, "signals.x"),
+    Mutant(
+        "signals for a thread go to the first one",
+        ("opensbi", "linux-riscv64"),
+        f"{CALLS}:_to_thread",
+        to_the_first_thread,
+        "signals.x",
+    ),
+    Mutant(
+        "the process' signals go to the first thread",
+        ("opensbi",),
+        f"{BOOTED}.post_process_signal",
+        to_a_thread_that_blocks,
+        "signals.x",
+    ),
+    Mutant(
+        "changing the mask drops what is pending",
+        ("opensbi",),
+        f"{DELIVERY}.set_mask",
+        drops_what_is_pending,
+        "signals.x",
+    ),
+    Mutant(
+        "nothing is ever pending",
+        ("linux-amd64",),
+        f"{CALLS}:HANDLERS[rt_sigpending]",
+        keeps_quiet_about_pending,
+        "signals.x",
+    ),
+    Mutant(
+        "blocked signals are delivered",
+        ("opensbi", "akaros"),
+        "fairlead.signal:SignalMask.deliverable",
+        blocks_nothing,
+        "signals.x",
+    ),
+    Mutant(
+        "a signal does not interrupt a call", ("opensbi",), f"{BOOTED}._notice", wakes_nobody, "signals.x"
+    ),
+    Mutant(
+        "SIGTERM does not end a program",
+        ("opensbi",),
+        "fairlead.services.signals:SignalTable.ends",
+        ends_nothing,
+        "signals.x",
+    ),
+    Mutant(
+        "a signal ends a program as another would",
+        ("linux-amd64",),
+        f"{BOOTED}.exit_by_signal",
+        ends_by_another,
+        "signals.x",
+    ),
+    Mutant(
+        "ignored signals interrupt",
+        ("opensbi",),
+        "fairlead.services.signals:SignalTable.ignores",
+        ignores_nothing,
+        "signals.x",
+    ),
+    Mutant(
+        "unblocking one signal blocks all others",
+        ("opensbi",),
+        f"{CALLS}:HANDLERS[rt_sigprocmask]",
+        set_differently,
+        "signals.x",
+    ),
+    Mutant(
+        "interval timers go off once",
+        ("opensbi",),
+        "fairlead.services.timers:IntervalTimer._fire",
+        not_again,
+        "signals.x",
+    ),
+    Mutant(
+        "a thread's timer signals the first thread",
+        ("linux-amd64",),
+        "fairlead.services.linux.timers:Timers._target",
+        no_target,
+        "signals.x",
+    ),
+    Mutant(
+        "the signal stack is never said to be in use",
+        ("opensbi",),
+        "fairlead.services.signals:AltStack.state",
+        never_in_use,
+        "signals.x",
+    ),
+)
