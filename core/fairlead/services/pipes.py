@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from fairlead.services.vfs_memory import Fifo
     from fairlead.thread import WaitQueue
 
-__all__ = ["FifoDescription", "Pipe", "PipeDescription", "PipePool", "make_pipe"]
+__all__ = ["LARGEST", "FifoDescription", "Pipe", "PipeDescription", "PipePool", "make_pipe"]
 
 _DEFAULT = 65536
 _SMALLEST = 4096
-_LARGEST = 1 << 20  # /proc/sys/fs/pipe-max-size
+LARGEST = 1 << 20  # /proc/sys/fs/pipe-max-size
 
 
 class PipePool:
@@ -154,7 +154,7 @@ class Pipe:
         if size < len(self._buffer):
             raise GuestRefusal(EBUSY)
         total = self._pool.used - self.capacity + size
-        if size > self.capacity and (size > _LARGEST or total > self._pool.limit):
+        if size > self.capacity and (size > LARGEST or total > self._pool.limit):
             raise GuestRefusal(EPERM)
         grown = size > self.capacity
         self._pool.used += size - self.capacity

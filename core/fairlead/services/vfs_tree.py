@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from errno import ENOENT
 from typing import TYPE_CHECKING
 
+from fairlead.services.pipes import LARGEST
 from fairlead.services.vfs import Directory, Node, path_of
 from fairlead.services.vfs_devices import DEVICES, CharacterDevice, random_source
 from fairlead.services.vfs_memory import MemoryDirectory, MemoryFile, MemoryFileSystem, MemoryLink
@@ -83,6 +84,8 @@ def add_proc(
     me = directory_at(root, b"%d" % pid)
     root.mode = me.mode = stat.S_IFDIR | 0o555
     root.add(b"self", MemoryLink(fs, b"%d" % pid, 0, 0))
+    limits = directory_at(root, b"/sys/fs")
+    limits.add(b"pipe-max-size", StaticFile(fs, b"%d\n" % LARGEST, 0o444))
     me.add(b"exe", MemoryLink(fs, program, user.uid, user.gid))
     me.add(b"cwd", JumpLink(fs, lambda: path_of(cwd()) or b"(unreachable)", cwd))
     me.add(b"root", MemoryLink(fs, b"/", user.uid, user.gid))

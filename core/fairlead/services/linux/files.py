@@ -98,7 +98,7 @@ class Files:
         """The files a program starts with: its mounts, working directory and standard streams."""
         first = program.arguments[0] if program.arguments else "program"
         path = first if first.startswith("/") else f"/bin/{PurePosixPath(first).name or 'program'}"
-        return cls(
+        files = cls(
             services,
             mounts=program.mounts,
             cwd=program.cwd,
@@ -109,6 +109,9 @@ class Files:
             user=user,
             pid=pid,
         )
+        words = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in program.arguments)
+        files.add_proc_file(b"cmdline", lambda: words)
+        return files
 
     def add_proc_file(self, name: bytes, text: Callable[[], bytes]) -> None:
         """Put a file into /proc/self whose content is made when it is opened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -73,7 +74,8 @@ class Bench:
     def command(self, words: Sequence[str]) -> list[str]:
         """The words after `go`."""
         if self.port is None:
-            return list(words)
+            command, *rest = words
+            return [command, f"-exec={self.run_by}", *rest] if self.run_by and command == "test" else [*words]
         return adapt(words, self.port, self.overlay, self.run_by, self.link)
 
     def run(self, words: Sequence[str], limit: float) -> Ran:
@@ -103,13 +105,27 @@ class Bench:
 
 
 def stock_bench(toolchain: Toolchain, cache: Cache, stop: threading.Event, *, single: bool = False) -> Bench:
-    """Stock Go on this host: with every CPU and all they can do, or with a single one that can do no more
-    than a board's."""
+    """Stock Go on this host: with every CPU and all they can do, as whoever we are; or with a single one that
+    can do no more than a board's, and not as root."""
     _, environment = take_goflags(toolchain.environment({}, cache))
     if not single:
         return Bench(toolchain, environment, stop)
     environment["GODEBUG"] = ",".join(f"cpu.{feature}=off" for feature in _NEWER)
-    return Bench(toolchain, environment, stop, cpus=frozenset(sorted(os.sched_getaffinity(0))[:1]))
+    cpu = frozenset(sorted(os.sched_getaffinity(0))[:1])
+    return Bench(toolchain, environment, stop, run_by=_as_nobody(), cpus=cpu)
+
+
+def _as_nobody() -> str:
+    """The command that gives up being root (a user namespace in which we are nobody); empty if there is no
+    need, or no way."""
+    words = ["unshare", "--user"]
+    if os.geteuid() != 0:
+        return ""
+    try:
+        done = subprocess.run([*words, "true"], stderr=subprocess.DEVNULL, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return " ".join(words) if done.returncode == 0 else ""
 
 
 def packages(bench: Bench, patterns: Sequence[str]) -> dict[str, Source]:

@@ -269,6 +269,10 @@ def test_links_are_read(desk: Any, hand: Hand) -> None:
     assert hand.get(hand.open(f"/dev/fd/{reader}", O_RDONLY)) == b"in"
 
 
+def test_what_proc_tells(hand: Hand) -> None:
+    assert hand.get(hand.open("/proc/sys/fs/pipe-max-size", O_RDONLY)) == b"1048576\n"
+
+
 def test_openat2_restricts(desk: Any, hand: Hand) -> None:
     desk.value("mkdirat", HERE, hand.text("/tmp/d"), 0o755)
     desk.value("symlinkat", hand.text("../.."), HERE, hand.text("/tmp/d/up", 100))
