@@ -49,6 +49,8 @@ class Settings(NamedTuple):
     check: Sequence[str] = ()
     """Names of checks that the port offers."""
     result: Path | None = None
+    adversity: bool = False
+    """Serve the calls that conformance checks' programs ask for trouble by (fairlead.testing.adversity)."""
 
 
 _FAULTS = frozenset({Sig.SIGILL, Sig.SIGTRAP, Sig.SIGABRT, Sig.SIGBUS, Sig.SIGFPE, Sig.SIGSEGV, Sig.SIGSYS})
@@ -156,6 +158,12 @@ def _observers(settings: Settings, stack: ExitStack) -> tuple[list[object], list
         from fairlead.observe.counters import Counters
 
         observers.append(Counters())
+    if settings.adversity:
+        from fairlead.testing.adversity import Adversity
+
+        adversity = Adversity()
+        observers.append(adversity)
+        attach.append(adversity.attach)
     return observers, attach
 
 

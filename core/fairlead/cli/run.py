@@ -30,10 +30,18 @@ _TEST_FOLDERS = ("outputdir", "gocoverdir", "fuzzcachedir")
 @click.command(cls=GuestCommand)
 @click.option("--port", required=True, metavar="PORT", help="The port; `fairlead ports` lists them.")
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that the port's edits do not list.")
+@click.option("--adversity", is_flag=True, hidden=True, help="For conformance checks: serve their own calls.")
 @common_options
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
-def run(port: str, allow_untested_go: bool, program: str, arguments: tuple[str, ...], **values: Any) -> int:
+def run(
+    port: str,
+    allow_untested_go: bool,
+    adversity: bool,
+    program: str,
+    arguments: tuple[str, ...],
+    **values: Any,
+) -> int:
     """Run a Go program (a package folder or a .go file) or a built image on a port.
 
     Standard input, output and error are the guest's. Everything after PROGRAM belongs to the guest. The
@@ -42,7 +50,7 @@ def run(port: str, allow_untested_go: bool, program: str, arguments: tuple[str, 
     """
     found = find_port(port)
     environment = {key: value for key, value in os.environ.items() if key in _PASSED or key.startswith("GO")}
-    settings = settings_from(values, environment=environment)
+    settings = settings_from(values, environment=environment)._replace(adversity=adversity)
     parse_options(found, settings.options)  # a wrong one is said before anything is built
     parse_checks(found, settings.check)
     path = Path(program)
