@@ -156,9 +156,11 @@ def test_usage(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_package_on_a_port(tmp_path: Path) -> None:
     lists = folder(tmp_path, "")
-    done = session(lists, "--port", "opensbi", "--only", "context")
+    said = tmp_path / "said"
+    done = session(lists, "--port", "opensbi", "--only", "context", f"--output={said}")
     assert done.returncode == 1, done.stderr
     assert "opensbi: context: not listed and not passed: 1 (ExampleAfterFunc_connection)" in done.stdout
+    assert "not supported" in (said / "opensbi-context.txt").read_text()
     told = json.loads((lists / "results.json").read_text())
     (context,) = told["ports"]["opensbi"].values()
     assert context["unlike"] == {"ExampleAfterFunc_connection": "fail"}

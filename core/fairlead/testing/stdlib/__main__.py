@@ -33,6 +33,10 @@ __all__ = ["main"]
     "--limit", type=click.IntRange(1), default=300, show_default=True,
     help="Seconds of host time for one run of a package.",
 )  # fmt: skip
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Keep what tests print that are not listed, a file a package.",
+)  # fmt: skip
 def main(
     folder: Path,
     page: Path | None,
@@ -43,6 +47,7 @@ def main(
     judge_only: bool,
     jobs: int,
     limit: int,
+    output: Path | None,
 ) -> int:
     """Compare the standard library's tests on ports with stock Linux, by name.
 
@@ -58,7 +63,7 @@ def main(
     results = Results.load(path, toolchain.version)
     if not judge_only:
         chosen = {name: known[name] for name in ports or sorted(known)}
-        session = Session(toolchain, Cache(), lists, results, path, jobs=jobs, limit=limit)
+        session = Session(toolchain, Cache(), lists, results, path, jobs=jobs, limit=limit, output=output)
         session.run(chosen, only or ("std",), missing=missing, unlisted=unlisted)
     found = verdicts(results, lists)
     if page is not None:

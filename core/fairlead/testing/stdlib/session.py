@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, UsageError
 from fairlead.guest.cache import Cache
 from fairlead.guest.toolchain import Toolchain
 from fairlead.port import Port
@@ -37,6 +37,8 @@ class Session:
     path: Path
     jobs: int = 2
     limit: float = 300
+    output: Path | None = None
+    """A folder for what tests print that differ and are not listed, a file a package."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _packages: dict[str, threading.Lock] = field(default_factory=dict)
@@ -118,10 +120,26 @@ class Session:
             self.results.ports.setdefault(port, {})[package] = measured
             self.results.save(self.path)
         verdict = judge(compared, listed)
+        if self.output is not None:
+            self._keep(f"{port}-{package.replace('/', '_')}.txt", ran, verdict)
         return (
             f"{compared.passed} of {compared.names} pass, {len(verdict.reasons)} listed, "
             f"{len(verdict.unlisted)} not listed{_some(verdict.unlisted)}, {ran.seconds:.0f} s"
         )
+
+    def _keep(self, name: str, ran: Ran, verdict: Verdict) -> None:
+        assert self.output is not None
+        texts = [
+            "".join([f"{test}: {ran.tests.get(test, 'missing')}\n", *ran.output.get(test, ())])
+            for test in verdict.unlisted
+        ]
+        if texts:
+            texts.append("".join(["\n", *ran.output.get("", ())]))
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            (self.output / name).write_text("\n".join(texts), "utf-8", "replace")
+        except OSError as error:
+            raise UsageError(f"{self.output} cannot be written: {error.strerror or error}") from error
 
     def _go_on(self) -> None:
         """What ran while all was stopped tells nothing."""
