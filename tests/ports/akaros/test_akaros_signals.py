@@ -215,3 +215,32 @@ func main() {
 def test_what_akaros_refuses_stays_refused(fairlead, go_program) -> None:
     ran = fairlead("run", "--port", "akaros", go_program(BENT))
     assert ran.stdout.splitlines() == ["-22 -22 -12", "-22 -22 -22 -22 -3 -22", "-14 -22"], ran.stderr
+
+
+IDLE = """\
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+func main() {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGALRM)
+	timer := [4]int64{0, 0, 3, 0}
+	start := time.Now()
+	syscall.RawSyscall(syscall.SYS_SETITIMER, 0, uintptr(unsafe.Pointer(&timer)), 0)
+	fmt.Println(<-caught, time.Since(start).Round(time.Millisecond))
+}
+"""
+
+
+@pytest.mark.parametrize("vcores", [1, 4])
+def test_a_signal_of_the_process_comes_when_every_uthread_waits(fairlead, go_program, vcores: int) -> None:
+    ran = fairlead("run", "--port", "akaros", "--set", f"vcores={vcores}", go_program(IDLE))
+    assert (ran.stdout, ran.stderr) == ("alarm clock 3s\n", "")
