@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "boards": ("fairlead.cli.lists:boards", "List the boards that are installed."),
     "build": ("fairlead.cli.build:build", "Build a Go program for a port."),
     "check": ("fairlead.cli.check:check", "Put ports through the conformance kit."),
+    "compare": ("fairlead.cli.compare:compare", "Run a program on all ports, side by side."),
     "doctor": ("fairlead.cli.doctor:doctor", "Check that everything needed is there."),
     "env": ("fairlead.cli.env:env", "Print shell lines for a go command that uses a port."),
     "exec": ("fairlead.cli.run:exec_", "Run an image for go test -exec or go run -exec."),
