@@ -71,9 +71,9 @@ const everySignal = ^uint64(0)
 func bitOf(sig syscall.Signal) uint64 { return 1 << (sig - 1) }
 
 const (
-	sigBlock = iota
-	sigUnblock
-	sigSetmask
+	maskBlock = iota
+	maskUnblock
+	maskSet
 )
 
 // changeMask is sigprocmask; the mask before.

@@ -47,23 +47,23 @@ func masks([]string) string {
 	defer runtime.UnlockOSThread()
 	count, _, nest := handlers()
 	self := syscall.Gettid()
-	first := changeMask(sigBlock)
+	first := changeMask(maskBlock)
 	f.want(first&(bitOf(usr1)|bitOf(usr2)|bitOf(syscall.SIGURG)) == 0, "a thread begins with mask %#x", first)
-	f.want(changeMask(sigBlock, usr1, syscall.SIGWINCH) == first, "adding to a mask does not tell the old one")
+	f.want(changeMask(maskBlock, usr1, syscall.SIGWINCH) == first, "adding to a mask does not tell the old one")
 	want := first | bitOf(usr1) | bitOf(syscall.SIGWINCH)
 	setHandler(usr2, count, everySignal, true)
 	for range 3 {
 		send(self, usr2)
-		if mask := changeMask(sigBlock); mask != want {
+		if mask := changeMask(maskBlock); mask != want {
 			f.add("after a handler the mask is %#x, and was %#x before it", mask, want)
 		}
 	}
 	f.want(runsOf(usr2) == 3, "a handler ran %d times for 3 signals", runsOf(usr2))
-	f.want(changeMask(sigUnblock, syscall.SIGWINCH) == want, "taking from a mask does not tell the old one")
-	f.want(changeMask(sigSetmask, usr2) == first|bitOf(usr1), "SIG_UNBLOCK took away the wrong signals")
-	f.want(changeMask(sigSetmask, syscall.SIGKILL, syscall.SIGSTOP) == bitOf(usr2),
+	f.want(changeMask(maskUnblock, syscall.SIGWINCH) == want, "taking from a mask does not tell the old one")
+	f.want(changeMask(maskSet, usr2) == first|bitOf(usr1), "SIG_UNBLOCK took away the wrong signals")
+	f.want(changeMask(maskSet, syscall.SIGKILL, syscall.SIGSTOP) == bitOf(usr2),
 		"SIG_SETMASK set another mask")
-	f.want(changeMask(sigSetmask) == 0, "SIGKILL or SIGSTOP could be blocked")
+	f.want(changeMask(maskSet) == 0, "SIGKILL or SIGSTOP could be blocked")
 	// A signal is blocked while its own handler runs, though the mask of its action is empty.
 	setHandler(usr1, nest, 0, true)
 	atomic.StoreUint32(&nestFirst, uint32(usr1))
@@ -77,18 +77,18 @@ func masks([]string) string {
 	l.stop()
 	f.want(atomic.LoadUint32(&nestInside) == 0, "a handler was interrupted by its own signal")
 	// Another thread's mask is its own.
-	changeMask(sigBlock, usr1)
+	changeMask(maskBlock, usr1)
 	var group sync.WaitGroup
 	for range 6 {
 		group.Go(func() {
 			runtime.LockOSThread()
-			mask := changeMask(sigBlock)
+			mask := changeMask(maskBlock)
 			f.want(mask&(bitOf(usr1)|bitOf(usr2)|bitOf(syscall.SIGURG)|bitOf(syscall.SIGTERM)) == 0,
 				"another thread has mask %#x", mask)
 		})
 	}
 	group.Wait()
-	changeMask(sigSetmask)
+	changeMask(maskSet)
 	return f.result()
 }
 
@@ -102,7 +102,7 @@ func pending([]string) string {
 	setHandler(usr1, count, everySignal, true)
 	setHandler(usr2, count, everySignal, true)
 	for round := range uint32(20) {
-		changeMask(sigBlock, usr1, usr2)
+		changeMask(maskBlock, usr1, usr2)
 		for range 3 {
 			f.want(send(self, usr1) == 0, "a blocked signal cannot be sent")
 		}
@@ -112,24 +112,24 @@ func pending([]string) string {
 		syscall.Getpid()
 		time.Sleep(50 * time.Microsecond)
 		f.want(runsOf(usr1) == round, "a blocked signal was delivered")
-		changeMask(sigUnblock, usr2)
+		changeMask(maskUnblock, usr2)
 		f.want(runsOf(usr2) == round/2+1, "SIGUSR2 was delivered %d times in round %d", runsOf(usr2), round)
 		f.want(runsOf(usr1) == round, "a signal was delivered when another one was unblocked")
-		changeMask(sigUnblock, usr1)
+		changeMask(maskUnblock, usr1)
 		f.want(runsOf(usr1) == round+1, "a signal that was blocked when it came, three times, was delivered "+
 			"%d times by the return from sigprocmask", runsOf(usr1)-round)
 	}
 	// Blocked by one thread, the process' signal goes to another.
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, syscall.SIGHUP)
-	changeMask(sigBlock, syscall.SIGHUP)
+	changeMask(maskBlock, syscall.SIGHUP)
 	syscall.Kill(syscall.Getpid(), syscall.SIGHUP)
 	select {
 	case <-caught:
 	case <-time.After(time.Second):
 		f.add("a signal of the process waits for the one thread that blocks it")
 	}
-	changeMask(sigSetmask)
+	changeMask(maskSet)
 	return f.result()
 }
 
@@ -676,11 +676,11 @@ func byDefault(arguments []string) string {
 		signal.Reset(sig)
 		syscall.Kill(syscall.Getpid(), sig)
 	case "blocked":
-		changeMask(sigBlock, sig)
+		changeMask(maskBlock, sig)
 		send(syscall.Gettid(), sig)
 		time.Sleep(time.Millisecond)
 		fmt.Println("blocked")
-		changeMask(sigUnblock, sig)
+		changeMask(maskUnblock, sig)
 	}
 	time.Sleep(time.Second)
 	return "ok"
