@@ -101,8 +101,10 @@ class Akaros:
     def handle_trap(self, cpu: Cpu, trap: Trap) -> Resume:
         kind = trap.kind
         if kind is TrapKind.SYSCALL:
-            self._bad_call(cpu, trap)
-            return Resume.CONTINUE
+            if self.boundary.is_call(trap):
+                self._bad_call(cpu, trap)
+                return Resume.CONTINUE
+            kind, cpu.pc = TrapKind.PROTECTION, trap.pc
         if kind is TrapKind.PROTECTION and self.parlib.usys.fault(cpu, trap.pc):
             return Resume.CONTINUE
         thread = self._services.current

@@ -19,7 +19,6 @@ import (
 	"usys"
 )
 
-func gate(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
 func call(number, a0, a1, a2, a3, a4, a5 uintptr) uintptr
 
 func kernel(number uint32, args ...uintptr) *usys.Syscall {
@@ -91,38 +90,21 @@ func main() {
 		fmt.Println(kernel(uint32(usys.Constant(usys.SYS_MUNMAP)), data, 4096).Err)
 		_, _, err := syscall.RawSyscall6(syscall.SYS_MREMAP, data, 4096, 8192, 0, 0, 0)
 		fmt.Println(uint(err))
-	case "gates", "calls":
+	case "calls":
 		seed, _ := strconv.Atoi(os.Args[2])
 		random = rand.New(rand.NewSource(int64(seed)))
-		do := gate
-		if os.Args[1] == "calls" {
-			do = call
-		}
 		for range 400 {
 			number := uintptr(random.Intn(220))
-			if os.Args[1] == "calls" && (number == 2 || number == 36) {
+			if number == 2 || number == 36 {
 				continue // they sleep, for ever in effect
 			}
-			do(number, nonsense(), nonsense(), nonsense(), nonsense(), nonsense(), nonsense())
+			call(number, nonsense(), nonsense(), nonsense(), nonsense(), nonsense(), nonsense())
 		}
 	}
 }
 """,
     "wild_amd64.s": """\
 #include "textflag.h"
-
-// gate calls a function of parlib's by its number.
-TEXT ·gate(SB),NOSPLIT,$0-64
-	MOVQ	number+0(FP), AX
-	MOVQ	a0+8(FP), DI
-	MOVQ	a1+16(FP), SI
-	MOVQ	a2+24(FP), DX
-	MOVQ	a3+32(FP), CX
-	MOVQ	a4+40(FP), R8
-	MOVQ	a5+48(FP), R9
-	INT	$0x31
-	MOVQ	AX, ret+56(FP)
-	RET
 
 // call hands over a structure on this stack.
 TEXT ·call(SB),NOSPLIT,$224-64
@@ -187,6 +169,5 @@ def test_shared_pages_stay(wild) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("what", ["gates", "calls"])
-def test_nonsense(wild, what: str, seed: int) -> None:
-    wild(what, str(seed))
+def test_nonsense(wild, seed: int) -> None:
+    wild("calls", str(seed))

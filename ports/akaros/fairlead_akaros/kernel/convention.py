@@ -98,6 +98,8 @@ class Boundary:
         """Told of each finished structure whose owner wants an event: its address, its flags."""
         self.stacks: dict[int, tuple[int, int, int, int]] = {}
         """Stacks that foreign code may run on, by the FS base of a thread: two, from bottom to top."""
+        self.code = range(0)
+        """Where parlib's code is, which alone may raise the gate's vector."""
         self.doors: Mapping[int, int] = {}
         """Parlib's instructions that hand a structure over, with rsp modulo 16 there."""
         self.guard: Callable[[int, int, int, int], None] = lambda pc, rsp, fs_base, due: None
@@ -106,7 +108,7 @@ class Boundary:
     def decode(self, trap: Trap) -> Syscall | None:
         rax, rdi, rsi, rdx, rcx, r8, r9, rsp, fs_base = self._in.read()
         cause = trap.cause
-        due = CALLED if cause == T_GATE else self.doors.get(trap.pc)
+        due = self.doors.get(trap.pc) if cause != T_GATE else CALLED if trap.pc in self.code else None
         if due is not None:
             known = self.stacks.get(fs_base)
             if (
@@ -116,6 +118,8 @@ class Boundary:
             ):
                 self.guard(trap.pc, rsp, fs_base, due)
         if cause == T_GATE:
+            if trap.pc not in self.code:
+                return None
             if rax == POSIX_CALL:
                 try:
                     number, *arguments = self._memory.unpack(FRAME, rdi)
@@ -138,6 +142,12 @@ class Boundary:
                 self._rest.setdefault(rdi, (rdi, rsi))
             self._place[rdi] = trap.pc
         return Syscall(number, arguments, rdi)
+
+    def is_call(self, trap: Trap) -> bool:
+        """Is this a way to call at all? Other vectors have no gate: they are protection faults."""
+        return trap.cause in (T_SYSCALL, _SYSCALL_INSTRUCTION) or (
+            trap.cause == T_GATE and trap.pc in self.code
+        )
 
     def refuse(self, trap: Trap) -> None:
         """Nothing that can be served was handed over: none was started, or none after those of a batch."""

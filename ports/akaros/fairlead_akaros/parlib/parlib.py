@@ -71,7 +71,7 @@ class Parlib:
         code, offsets = assemble()
         base = memory.mmap(0, len(code), Prot.READ | Prot.EXEC)
         memory.install(base, code)
-        self.code = range(base, base + len(code))
+        self.code = boundary.code = range(base, base + len(code))
         functions = {name: base + offset for name, offset in offsets.items()}
         self.vcores = Vcores(services, memory, self.heap, kernel.events, vcores, functions["vcore_entry"])
         kernel.current_vcore = self.vcores.current_vcore

@@ -41,6 +41,9 @@ const (
 	ginfo_tsc_cycles_last  = 56
 )
 
+// perProcess: user and group numbers, and what else Linux keeps for each thread, are the process' here.
+const perProcess = true
+
 // akarosInit runs before anything else that osinit does.
 func akarosInit() {
 	tscFrequency = usys.Constant(usys.TSC_FREQUENCY)
