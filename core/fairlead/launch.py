@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from fairlead.errors import FairleadError, PortError, UsageError
 from fairlead.guest.image import Image
@@ -49,6 +49,9 @@ class Settings(NamedTuple):
     check: Sequence[str] = ()
     """Names of checks that the port offers."""
     result: Path | None = None
+    time_hooks: bool = False
+    """Measure the host's CPU time in each hook for the result."""
+    timeline: Path | None = None
     adversity: bool = False
     """Serve the calls that conformance checks' programs ask for trouble by (fairlead.testing.adversity)."""
 
@@ -136,6 +139,13 @@ def _open(stack: ExitStack, path: str) -> TextIO:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
+def _open_raw(stack: ExitStack, path: Path) -> BinaryIO:
+    try:
+        return stack.enter_context(path.open("wb", buffering=0))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
 def _observers(settings: Settings, stack: ExitStack) -> tuple[list[object], list[Callable[[System], None]]]:
     """Observers to register, and what has to be told the system once it is there."""
     observers: list[object] = []
@@ -158,6 +168,21 @@ def _observers(settings: Settings, stack: ExitStack) -> tuple[list[object], list
         from fairlead.observe.counters import Counters
 
         observers.append(Counters())
+    if settings.time_hooks:
+        from fairlead.observe.hooktimes import HookTimes
+
+        observers.append(HookTimes())
+    if settings.timeline is not None:
+        from fairlead.observe.timeline import Timeline
+
+        timeline = Timeline(_open_raw(stack, settings.timeline))
+        observers.append(timeline)
+
+        def begin(system: System) -> None:
+            timeline.attach(system)
+            stack.callback(timeline.close)  # while the machine, and so its clock, is still there
+
+        attach.append(begin)
     if settings.adversity:
         from fairlead.testing.adversity import Adversity
 
@@ -238,10 +263,12 @@ def _summary(system: System) -> None:
 
 def _write_result(path: Path, system: System, outcome: Exit, observers: Sequence[object]) -> None:
     from fairlead.observe.counters import Counters
+    from fairlead.observe.hooktimes import HookTimes
     from fairlead.observe.result import result_json
 
     counters = next(each for each in observers if isinstance(each, Counters))
+    times = next((each for each in observers if isinstance(each, HookTimes)), None)
     try:
-        path.write_text(result_json(system, outcome, counters), encoding="utf-8")
+        path.write_text(result_json(system, outcome, counters, times), encoding="utf-8")
     except OSError as error:
         raise FairleadError(f"cannot write the result to {path}: {error.strerror}") from None

@@ -161,6 +161,12 @@ class Clock(Protocol):
     def epoch(self) -> int:
         """Real time at `now` = 0, in nanoseconds since 1970-01-01 UTC."""
 
+    @property
+    def work(self) -> int:
+        """Blocks or instructions, as `kind` says, that the guest has executed; 0 where the host's time counts.
+
+        What `charge` adds and idle time are no work."""
+
     def now(self) -> int:
         """Monotonic nanoseconds since the machine was made."""
 

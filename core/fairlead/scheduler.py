@@ -45,7 +45,7 @@ class Scheduler:
         self._order = 0
         self._timeouts: dict[Thread, Callable[[], None]] = {}
         self.on_event: Callable[[str, Thread], None] | None = None
-        """Told "new", "wake", "block" and "end" while somebody traces scheduling."""
+        """Told "new", "pick", "wake", "block" and "end" while somebody traces scheduling."""
 
     def add(self, thread: Thread) -> None:
         if thread.id <= 0 or thread.id in self.threads:
@@ -55,6 +55,12 @@ class Scheduler:
         self.threads[thread.id] = thread
         self.ready[thread] = None
         self._tell("new", thread)
+
+    def take(self, thread: Thread) -> None:
+        """A ready thread gets the CPU."""
+        del self.ready[thread]
+        thread.state = ThreadState.RUNNING
+        self._tell("pick", thread)
 
     def end(self, thread: Thread) -> None:
         self._leave_queues(thread)

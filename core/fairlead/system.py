@@ -118,8 +118,7 @@ class System(Booted):
         choice = answer(name, "pick", guarded(name, "pick", self.os.pick, loaded, ready_threads), Thread)
         if choice not in ready:
             raise broken(name, "pick", f"chose a thread that is not ready: {choice!r}")
-        del ready[choice]
-        choice.state = ThreadState.RUNNING
+        self.scheduler.take(choice)
         return choice
 
     def _load(self, thread: Thread) -> None:

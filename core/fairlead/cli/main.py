@@ -14,6 +14,7 @@ from fairlead.errors import FairleadError
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "bench": ("fairlead.cli.bench:bench", "Measure Go benchmarks on ports and peers."),
     "boards": ("fairlead.cli.lists:boards", "List the boards that are installed."),
     "build": ("fairlead.cli.build:build", "Build a Go program for a port."),
     "check": ("fairlead.cli.check:check", "Put ports through the conformance kit."),

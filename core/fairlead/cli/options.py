@@ -222,6 +222,16 @@ COMMON: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         },
     ),
     (
+        ("--timeline", "timeline"),
+        {
+            "metavar": "FILE",
+            "help": (
+                "Write what ran when in guest time, as a Chrome trace that https://ui.perfetto.dev opens: "
+                "threads on the CPU, traps, system calls, signals, idling."
+            ),
+        },
+    ),
+    (
         ("--check", "check"),
         {
             "multiple": True,
@@ -283,9 +293,11 @@ def settings_from(
         raise UsageError(
             f"--memory {values['memory']} cannot be had", hint="take from 64M to 64G, a multiple of 2M"
         )
-    result = Path(values["result"]) if values["result"] is not None else None
-    if result is not None and not result.parent.is_dir():
-        raise UsageError(f"--result {result}: there is no folder {result.parent}")
+    files: dict[str, Path | None] = {}
+    for option in ("result", "timeline"):
+        files[option] = path = Path(values[option]) if values[option] is not None else None
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"--{option} {path}: there is no folder {path.parent}")
     trace: dict[str, str] = {}
     for text in values["trace"]:
         trace.update(_parse_trace(text))
@@ -303,5 +315,6 @@ def settings_from(
         strace=values["strace"],
         trace=trace,
         check=values["check"],
-        result=result,
+        result=files["result"],
+        timeline=files["timeline"],
     )

@@ -65,11 +65,19 @@ def run(
 @click.option(
     "--build-hash", hidden=True, expose_value=False, help="Keeps go test from a stale cached result."
 )
+@click.option("--time-hooks", is_flag=True, hidden=True, help="For bench: CPU time in hooks into --result.")
 @click.option("--host-time", hidden=True, metavar="DURATION", help="End the guest after so much host time.")
 @common_options
 @click.argument("image", metavar="IMAGE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
-def exec_(port: str, host_time: str | None, image: str, arguments: tuple[str, ...], **values: Any) -> int:
+def exec_(
+    port: str,
+    time_hooks: bool,
+    host_time: str | None,
+    image: str,
+    arguments: tuple[str, ...],
+    **values: Any,
+) -> int:
     """Run an image as `go test -exec` and `go run -exec` want it.
 
     The guest starts in the current folder, with the whole environment; it sees the enclosing module (or
@@ -83,6 +91,7 @@ def exec_(port: str, host_time: str | None, image: str, arguments: tuple[str, ..
         mounts.insert(0, Mount(enclosing, str(enclosing), overlay=True))
     environment = {**os.environ, "TMPDIR": "/tmp", "PWD": str(cwd)}
     settings = settings_from(values, environment=environment, mounts=mounts, cwd=str(cwd))
+    settings = settings._replace(time_hooks=time_hooks)
     limit = parse_duration(host_time) if host_time is not None else None
     with ended_after(limit, "--package-time gives a package more"):
         outcome = launch(found, load_image(Path(image)), [image, *arguments], settings)

@@ -10,6 +10,7 @@ from functools import partial
 import cattrs
 
 from fairlead.observe.counters import Counters
+from fairlead.observe.hooktimes import HookTimes
 from fairlead.services.linux.numbers import name_of
 from fairlead.system import Exit, System
 
@@ -31,13 +32,18 @@ class RunResult:
     exit_code: int
     signal: int
     guest_time_ns: int
+    work: int
+    """What the guest executed, in units of `clock`; 0 for "host". Guest time is that, what traps and the like
+    are charged with, and idling."""
     hooks: Mapping[str, int]
     traps: Mapping[str, int]
     system_calls: Mapping[str, int]
     unknown_calls: Mapping[str, int]
+    hook_host_ns: Mapping[str, int]
+    """The host's CPU time in each hook, where it was asked for: alone in this record it differs each run."""
 
 
-def result_json(system: System, outcome: Exit, counters: Counters) -> str:
+def result_json(system: System, outcome: Exit, counters: Counters, times: HookTimes | None = None) -> str:
     """The run as one JSON document."""
     name = system.port.call_name or partial(name_of, system.machine.cpu.arch)
     record = system.program.image.record
@@ -52,9 +58,11 @@ def result_json(system: System, outcome: Exit, counters: Counters) -> str:
         exit_code=outcome.code,
         signal=outcome.signal,
         guest_time_ns=system.machine.clock.now(),
+        work=system.machine.clock.work,
         hooks=dict(sorted(counters.hooks.items())),
         traps=dict(sorted(counters.traps.items())),
         system_calls={name(number): count for number, count in sorted(counters.calls.items())},
         unknown_calls=dict(sorted(system.unknown_calls.items())),
+        hook_host_ns=dict(sorted(times.spent.items())) if times is not None else {},
     )
     return json.dumps(cattrs.unstructure(result), indent=2) + "\n"

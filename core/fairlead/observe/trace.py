@@ -56,7 +56,8 @@ class Trace:
         return write
 
     def _scheduling(self, event: str, thread: Thread) -> None:
-        self._system.trace("sched", f"{event} {thread.id:#x}")
+        if event != "pick":  # a change of threads is told as "run", when the registers are in place
+            self._system.trace("sched", f"{event} {thread.id:#x}")
 
     def _line(self, what: str) -> None:
         if self._hooks is not None:

@@ -24,6 +24,9 @@ class EngineClock(Protocol):
     @property
     def epoch(self) -> int: ...
 
+    @property
+    def work(self) -> int: ...
+
     def now(self) -> int: ...
 
     def idle_until(self, time: int | None) -> bool: ...
@@ -44,7 +47,9 @@ class VirtualClock:
     takes units from the counter, so the end of the quantum stays where it is.
     """
 
-    __slots__ = ("_anchor", "_cell", "_counter", "_rest", "_unit", "_wakeup", "epoch", "kind")
+    __slots__ = (
+        "_anchor", "_cell", "_charged", "_counter", "_idled", "_rest", "_unit", "_wakeup", "epoch", "kind"
+    )  # fmt: skip
 
     def __init__(self, counter: Counter, epoch: int, wakeup: Wakeup) -> None:
         self.kind = counter.kind
@@ -56,6 +61,12 @@ class VirtualClock:
         self._cell.value = 0
         self._anchor = _START
         self._rest = 0
+        self._charged = 0  # units
+        self._idled = 0  # ns
+
+    @property
+    def work(self) -> int:
+        return (self.now() - _START - self._idled) // self._unit - self._charged
 
     def now(self) -> int:
         return self._anchor - self._cell.value * self._unit
@@ -68,11 +79,13 @@ class VirtualClock:
         ahead = time - self.now()
         if ahead > 0:
             self._anchor += ahead
+            self._idled += ahead
         return True
 
     def charge(self, nanoseconds: int) -> None:
         units, self._rest = divmod(self._rest + nanoseconds, self._unit)
         self._cell.value -= units
+        self._charged += units
 
     def start(self, limit: int, most: int) -> None:
         now = self.now()
@@ -89,6 +102,7 @@ class HostClock:
     """The host's monotonic clock; counters only slice the run."""
 
     kind = "host"
+    work = 0
     __slots__ = ("_cell", "_counter", "_rate", "_sliced", "_started", "_wakeup", "_zero", "epoch")
 
     def __init__(self, counter: Counter, epoch: int, wakeup: Wakeup) -> None:

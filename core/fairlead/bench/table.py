@@ -1,0 +1,94 @@
+"""A report on a terminal: benchmarks down, columns across, guest time above the host's CPU time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from fairlead.bench.figures import Change, Summary
+from fairlead.bench.report import Case, Outcome, Report
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["duration", "footnotes", "tables"]
+
+_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
+
+
+def duration(nanoseconds: float) -> str:
+    """Three digits and a unit."""
+    size = abs(nanoseconds)
+    for scale, unit in _UNITS:
+        if size >= scale * 0.9995 or unit == "ns":
+            value = nanoseconds / scale
+            digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+            return f"{value:.{digits}f} {unit}"
+    raise AssertionError
+
+
+def tables(report: Report) -> Iterable[RenderableType]:
+    """The guest's time, and the host's."""
+    guests = _table(report, "guest time/op")
+    hosts = _table(report, "host CPU/op")
+    group = None
+    for case in report.measured:
+        if case.group != group:
+            group = case.group
+            for table in (guests, hosts):
+                table.add_section()
+        _row(guests, report, case, host=False)
+        _row(hosts, report, case, host=True)
+    if report.start_host_ns:
+        from fairlead.bench.figures import summarize
+
+        starts = (report.start_host_ns.get(each.name) for each in report.columns)
+        hosts.add_section()
+        hosts.add_row("a process", *(duration(summarize(each).median) if each else "" for each in starts))
+    return guests, hosts
+
+
+def _table(report: Report, title: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for column in report.columns:
+        star = "*" if column.name == report.baseline else ""
+        table.add_column(f"{column.name}{star}".replace("-", "\n", 1), justify="right")
+    return table
+
+
+def _row(table: Table, report: Report, case: Case, *, host: bool) -> None:
+    base = report.base(case.name)
+    outcomes = (report.outcome(case.name, column.name) for column in report.columns)
+    table.add_row(case.name, *(_cell(each, base, host=host) for each in outcomes))
+
+
+def _cell(outcome: Outcome | None, base: Outcome | None, *, host: bool) -> str:
+    if outcome is None:
+        return ""
+    if outcome.why:
+        return "[red]fails[/]"
+    figure = outcome.host() if host else outcome.guest()
+    if figure is None:
+        return ""
+    change: Change | None = None
+    if base is not None and base is not outcome:
+        change = outcome.host_change(base) if host else outcome.guest_change(base)
+    return f"{duration(figure.median)}\n[dim]{_beside(figure, change)}[/]"
+
+
+def _beside(figure: Summary, change: Change | None) -> str:
+    spread = f"±{figure.spread:.0%}" if figure.high > figure.low else ""
+    return " ".join(each for each in (spread, change.text if change else "") if each)
+
+
+def footnotes(report: Report) -> Iterable[str]:
+    """What the signs mean, and every failure with its reason."""
+    yield "* baseline; ± half the interval of the median, as a part of it; × ratio to the"
+    yield f"baseline's; ~ no difference that {report.count} repetitions carry"
+    for each in report.outcomes:
+        if each.why:
+            yield f"{each.column} fails {each.case}: {each.why}"
