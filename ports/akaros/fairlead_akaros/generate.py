@@ -74,7 +74,8 @@ def _translation(table: Table) -> str:
     lines.append(
         "// translate makes the call that a frame asks for by Linux' number, as Akaros has it.\n//\n"
     )
-    lines.append("//go:nosplit\nfunc translate(f *callFrame) {\n\tif checkStacks() {\n\t\tf.check()\n\t}\n")
+    lines.append("//go:nosplit\n//go:nowritebarrierrec\n")  # the goroutine may have no P
+    lines.append("func translate(f *callFrame) {\n\tif checkStacks() {\n\t\tf.check()\n\t}\n")
     lines.append("\tswitch f.num {\n")
     lines += [f"\tcase {number}:\n\t\t{cases[number]}\n" for number in sorted(cases)]
     lines.append("\tdefault:\n\t\tf.posix()\n\t}\n}\n")

@@ -192,10 +192,7 @@ const direntName = 19 // where in both the name is
 //
 //go:nosplit
 func (f *callFrame) isDirectory() bool {
-	why := f.why
-	f.why = nil
-	f.kernel(usys.Constant(usys.SYS_FSTAT), f.arg[0], uintptr(unsafe.Pointer(&f.room.stat)), 0, 0, 0, 0)
-	f.why = why
+	f.quietly(usys.Constant(usys.SYS_FSTAT), f.arg[0], uintptr(unsafe.Pointer(&f.room.stat)), 0, 0, 0, 0)
 	return f.ret == 0 && f.room.stat.mode&linux_S_IFMT == linux_S_IFDIR
 }
 

@@ -38,6 +38,15 @@ const (
 //
 //go:nosplit
 func (f *callFrame) kernel(number uint64, a0, a1, a2, a3, a4, a5 uintptr) {
+	if f.quietly(number, a0, a1, a2, a3, a4, a5) && f.why != nil {
+		*f.why = f.room.call.Errstr
+	}
+}
+
+// quietly makes a system call as kernel does and keeps what went wrong to itself: did anything?
+//
+//go:nosplit
+func (f *callFrame) quietly(number uint64, a0, a1, a2, a3, a4, a5 uintptr) bool {
 	s := &f.room.call
 	s.Num, s.Err, s.Retval, s.Flags, s.EvQ, s.UData = uint32(number), 0, 0, 0, 0, 0
 	s.Arg = [6]uintptr{a0, a1, a2, a3, a4, a5}
@@ -46,15 +55,13 @@ func (f *callFrame) kernel(number uint64, a0, a1, a2, a3, a4, a5 uintptr) {
 	invokeHere(usys.Address(usys.USYS_GO_SYSCALL), &arg, 1)
 	if s.Retval != -1 {
 		f.ret = uintptr(s.Retval)
-		return
+		return false
 	}
 	if s.Err == 0 { // the kernel does not say why it knows no such call
 		s.Err = linux_ENOSYS
 	}
 	f.ret = uintptr(-int(s.Err))
-	if f.why != nil {
-		*f.why = s.Errstr
-	}
+	return true
 }
 
 // function calls one of the scheduler's functions, which answer like Linux' calls.

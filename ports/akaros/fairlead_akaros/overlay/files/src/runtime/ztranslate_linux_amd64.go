@@ -7,6 +7,7 @@ import "usys"
 // translate makes the call that a frame asks for by Linux' number, as Akaros has it.
 //
 //go:nosplit
+//go:nowritebarrierrec
 func translate(f *callFrame) {
 	if checkStacks() {
 		f.check()
