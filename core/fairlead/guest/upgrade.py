@@ -274,7 +274,7 @@ class _Bench:
         done = self._go(["test", "-c", "-vet=off", "-o", f"{out}/", *self._packages], self._folder)
         if done.status != 0:
             raise _Failed(Problem(what="the tests do not build", output=_head(done.messages)))
-        return f"{len(self._packages)} packages"
+        return f"{len(self._packages)} package{'s' if len(self._packages) != 1 else ''}"
 
     def run_tests(self) -> str:
         written: list[str] = []
