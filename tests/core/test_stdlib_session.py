@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,3 +175,18 @@ def test_a_package_on_a_port(tmp_path: Path) -> None:
         done = session(lists, "--port", "opensbi", "--only", "context", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         assert ("1/1 opensbi context: " in done.stderr) == (not words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_to_end_it_ends_what_it_started(tmp_path: Path, number: int, code: int) -> None:
+    lists = folder(tmp_path, "")
+    command = [sys.executable, "-m", "fairlead.testing.stdlib", f"--lists={lists}", "--port=opensbi"]
+    words = ["--jobs=1", "--only=errors", "--only=os"]
+    with subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert run.stderr.readline().startswith("1/2 opensbi errors: ")
+        run.send_signal(number)
+        assert "Traceback" not in run.stderr.read()
+        assert run.wait() == code
+    assert [*json.loads((lists / "results.json").read_text())["ports"]["opensbi"]] == ["errors"]

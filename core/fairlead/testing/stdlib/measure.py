@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ class Bench:
         return adapt(words, self.port, self.overlay, self.run_by, self.link)
 
     def run(self, words: Sequence[str], limit: float) -> Ran:
-        """One `go test`, ended after `limit` seconds of host time: its status is then "limit"."""
+        """One `go test`, ended after `limit` seconds of host time: its status is then "limit". CancelledError
+        if all is to stop: what ran meanwhile tells nothing."""
         ran = Ran()
         started = time.monotonic()
         allowed = os.sched_getaffinity(0)
@@ -96,6 +98,8 @@ class Bench:
             )
         finally:
             os.sched_setaffinity(0, allowed)
+        if self.stop.is_set():
+            raise CancelledError
         ran.seconds = time.monotonic() - started
         if done.late:
             ran.status = "limit"

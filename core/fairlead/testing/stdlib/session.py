@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,7 +107,6 @@ class Session:
         listed = self.lists.of(package, port)
         expected = {top(test) for test, outcome in stock.steady.items() if outcome == "pass"} & source.tests
         ran = measure(bench, package, expected, apart=listed, limit=self.limit)
-        self._go_on()
         compared = compare(
             stock.steady,
             ran.steady(),
@@ -141,11 +140,6 @@ class Session:
         except OSError as error:
             raise UsageError(f"{self.output} cannot be written: {error.strerror or error}") from error
 
-    def _go_on(self) -> None:
-        """What ran while all was stopped tells nothing."""
-        if self._stop.is_set():
-            raise CancelledError
-
     def _stock(self, source: Source) -> StockRun:
         """The package on stock Linux with all CPUs and with one, remembered on this host."""
         package = source.package
@@ -156,7 +150,6 @@ class Session:
                 for single in (False, True):
                     bench = stock_bench(self.toolchain, self.cache, self._stop, single=single)
                     runs.append(measure(bench, package, (), limit=self.limit))
-                self._go_on()
                 seen = {test for ran in runs for test in ran.steady()}
                 run = StockRun(steady(*(ran.steady() for ran in runs)), tuple(sorted(seen)))
                 remember(self.cache, self.toolchain.version, package, run)
