@@ -48,6 +48,17 @@ func attributes() {
 	fmt.Println(os.Chmod("/tmp/file", 0o755|fs.ModeSticky))
 	info, _ = f.Stat()
 	fmt.Println(info.Mode())
+	message := append(make([]byte, 0, 49), strings.Repeat("\\xff", 41)...)
+	message = append(message, make([]byte, 8)...)
+	message[0], message[1] = 47, 0
+	copy(message[33:], []byte{3, 0, 0, 0, 0, 0, 0, 0})
+	fmt.Println(syscall.Wstat("/tmp/link", message, 8))
+	info, _ = f.Stat()
+	fmt.Println(info.Size(), info.Mode())
+	copy(message[33:], []byte{9, 0, 0, 0, 0, 0, 0, 0})
+	fmt.Println(syscall.Fwstat(int(f.Fd()), message, 8), syscall.Wstat("/tmp/none", message, 8))
+	info, _ = f.Stat()
+	fmt.Println(info.Size())
 	long := strings.Repeat("x", 200)
 	fmt.Println(os.Symlink(long, "/tmp/long"))
 	text, err := os.Readlink("/tmp/long")
@@ -151,6 +162,10 @@ SAID = {
 -rw------- 7
 <nil>
 trwxr-xr-x
+<nil>
+3 trwxr-xr-x
+<nil> walk failed
+9
 <nil>
 true <nil>
 """,

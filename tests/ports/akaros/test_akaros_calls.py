@@ -112,6 +112,20 @@ func main() {
 		fmt.Println(c.Flags&SC_DONE, time.Since(start) < 5*time.Millisecond)
 		usys.Call1(usys.USYS_UTHREAD_BLOCKON_SYSC, uintptr(unsafe.Pointer(c)))
 		fmt.Println(c.Retval, time.Since(start) >= 5*time.Millisecond)
+	case "descriptor":
+		var p [2]int
+		syscall.Pipe(p[:])
+		done := make(chan error)
+		for range 2 {
+			go func() {
+				_, err := syscall.Read(p[0], room[:])
+				done <- err
+			}()
+		}
+		time.Sleep(time.Millisecond)
+		fmt.Println(syscall.AbortSyscFd(p[1]))
+		fmt.Println(syscall.AbortSyscFd(p[0]))
+		fmt.Println(<-done, <-done)
 	case "event":
 		queue.mbox, queue.kind = uintptr(unsafe.Pointer(&queue.kind)), 2 // EV_MBOX_BITMAP
 		c := set(&calls[0], usys.SYS_BLOCK, 1000)
@@ -192,6 +206,7 @@ EXPECTED = {
         "0 true",
         "0 true",
     ],
+    "descriptor": ["0 <nil>", "2 <nil>", "interrupted system call interrupted system call"],
     "event": ["0 [0 0 0 0 0 0 0]", "1 [0 4 0 0 0 0 0] 5"],
     "deadline": ["-1 interrupted system call", "true true", "1 <nil>"],
     "pages": [
