@@ -90,6 +90,32 @@ def test_what_differs_is_shown_within_80_columns(fairlead, go_program) -> None:
     assert "calls of opensbi only: " not in table
 
 
+PANIC = """package main
+
+import "runtime"
+
+func main() {
+	println("to stderr")
+	if runtime.GOARCH == "riscv64" {
+		panic("on RISC-V")
+	}
+}
+"""
+
+
+@pytest.mark.slow
+def test_what_an_odd_one_said_last(fairlead, go_program) -> None:
+    ports = ("linux-amd64", "akaros", "linux-riscv64")
+    ran = fairlead("compare", *(f"--port={port}" for port in ports), go_program(PANIC))
+    assert (ran.returncode, ran.stderr) == (1, "")
+    lines = ran.stdout.splitlines()
+    (row,) = (line.split() for line in lines if line.strip().startswith("lines on stderr"))
+    assert row[3:5] == ["1", "1"]
+    assert int(row[5]) > 3
+    assert "exit code: 0 on linux-amd64 and akaros; 2 on linux-riscv64" in lines
+    assert [line.split(":")[0] for line in lines if "said last" in line] == ["linux-riscv64 said last"]
+
+
 @pytest.mark.slow
 def test_what_builds_for_some_ports_only(fairlead, go_package) -> None:
     folder = go_package({"main_amd64.go": "package main\n\nfunc main() { println(1) }\n"})

@@ -31,6 +31,8 @@ __all__ = ["compare"]
 _OPTIONS = ("env", "mount", "seed", "clock", "epoch", "memory", "max_time", "counter")
 _MOST_INPUT = 64 << 20
 _STOPPED = (123, 124)
+_HOST_MEMORY = 8 << 30
+"""Bytes of address space that a run takes at the most, besides a guest memory that is asked for."""
 
 
 def _options(function: Any) -> Any:
@@ -78,24 +80,26 @@ def compare(
     """
     from fairlead.guest.build import resolve
     from fairlead.observe.comparison import compare as hold_together
+    from fairlead.testing.runner import Runner
 
     if Path(program).is_file() and not program.endswith(".go"):
         raise UsageError(
             f"{program} is no Go program", hint="an image is one port's; name what it was built from"
         )
     target = resolve(program)
-    _check(values)
+    memory = _checked_memory(values)
     ports = [find_port(name) for name in dict.fromkeys(names)] or list(installed().ports.values())
     broken = {} if names else dict(installed().failures)
     if not ports:
         raise UsageError("no port is installed", hint="`fairlead doctor` says what is there")
     stdin = _input()
-    with tempfile.TemporaryDirectory(prefix="fairlead-compare-") as folder:
+    with _signals_leave(), tempfile.TemporaryDirectory(prefix="fairlead-compare-") as folder:
         images, failed = _build(ports, program, target.name, Path(folder), allow_untested_go)
         if not images:
             raise _nothing_built(list(failed.values()))
         words = [*command_words({name: values[name] for name in _OPTIONS})]
-        ran = _run(images, words, arguments, stdin, seconds, jobs)
+        runner = Runner(seconds=seconds, memory=_HOST_MEMORY + (memory or 0))
+        ran = _run(images, words, arguments, stdin, runner, jobs)
     columns = [ran[each.name] if each.name in ran else failed[each.name][0] for each in ports]
     columns += [_column(name, "not loaded", why) for name, why in sorted(broken.items())]
     comparison = hold_together(columns)
@@ -111,10 +115,10 @@ def compare(
     return 0 if comparison.agree else 1
 
 
-def _check(values: Mapping[str, Any]) -> None:
-    """Say once what every run would say."""
+def _checked_memory(values: Mapping[str, Any]) -> int | None:
+    """Say once what every run would say of the options; the guest's memory if that is one of them."""
     rest = {names[-1]: () if more.get("multiple") else more.get("default") for names, more in COMMON}
-    settings_from({**rest, **values}, environment={})
+    return settings_from({**rest, **values}, environment={}).memory
 
 
 def _input() -> bytes:
@@ -147,10 +151,10 @@ def _build(
     images: dict[str, Path] = {}
     failed: dict[str, _Failed] = {}
     status = StatusLine()
-    for port in ports:
+    for at, port in enumerate(ports):
         status.show(f"building {name} for {port.name}")
         said = io.TextIOWrapper(io.BytesIO(), errors="backslashreplace", write_through=True)
-        out = folder / port.name / name
+        out = folder / str(at) / name
         out.parent.mkdir()
         try:
             with redirect_stderr(said):
@@ -179,12 +183,9 @@ def _run(
     options: Sequence[str],
     arguments: Sequence[str],
     stdin: bytes,
-    seconds: float,
+    runner: Runner,
     jobs: int | None,
 ) -> dict[str, Column]:
-    from fairlead.testing.runner import Runner
-
-    runner = Runner(seconds=seconds)
     status = StatusLine()
     columns: dict[str, Column] = {}
 
@@ -193,9 +194,9 @@ def _run(
             ran = runner.run("run", f"--port={port}", *options, str(image), *arguments, stdin=stdin)
         except OSError as error:
             return _column(port, "failed", f"it cannot be started: {error.strerror or error}")
-        return _judged(port, ran, seconds)
+        return _judged(port, ran)
 
-    with _ended_with_us(runner), ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         try:
             status.show(f"running on {', '.join(images)}")
             runs = {port: pool.submit(one, port, image) for port, image in images.items()}
@@ -211,8 +212,8 @@ def _run(
 
 
 @contextmanager
-def _ended_with_us(runner: Runner) -> Iterator[None]:
-    """Being told to end ends the runs, too."""
+def _signals_leave() -> Iterator[None]:
+    """Being told to end is an exception, so that the runs end, too, and nothing is left in TMPDIR."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -225,13 +226,13 @@ def _ended_with_us(runner: Runner) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _judged(port: str, ran: Ran, seconds: float) -> Column:
+def _judged(port: str, ran: Ran) -> Column:
     from fairlead.observe.comparison import Column
 
     where = f" in hook {ran.hook}" if ran.hook else ""
     state, why = "ended", ""
     if ran.timed_out:
-        state, why = "hung", f"it ran for more than {seconds:g} s of host time{where}"
+        state, why = "hung", f"it did not end within its time on the host{where}"
     elif ran.code < 0:
         state, why = "killed", f"its process was ended by signal {-ran.code}{where}; {ran.last_words}"
     elif not ran.record:

@@ -72,6 +72,8 @@ def _rows(comparison: Comparison, everything: bool) -> Iterator[Row]:
     yield row("output", lambda each: _output(each, group, several), odd if several else _bad(columns))
     codes = comparison.exit_codes
     yield row("exit code", _exit_code, odd if len(codes) > 1 else _bad(columns))
+    if any(each.messages for each in columns if each.ran):
+        yield row("lines on stderr", lambda each: _number(each.messages.count("\n")) if each.ran else "-")
     yield row("threads", lambda each: _number(each.threads))
     yield row("signals delivered", lambda each: _counted(each, each.hooks, "deliver_signal"))
     yield row("traps", lambda each: _sum(each, each.traps))
@@ -162,17 +164,31 @@ def _sentences(comparison: Comparison, width: int) -> Iterator[str]:
         yield wrapped(f"odd: {_names(comparison.odd)} {verb} against {_names(majority)}, which agree")
     for ports, calls in comparison.calls_of_some:
         yield wrapped(f"calls of {_names(ports)} only: {', '.join(calls)}")
+    for column in columns:
+        if column.unknown_calls:
+            unknown = ", ".join(f"{name} ({count})" for name, count in column.unknown_calls.items())
+            yield wrapped(f"calls that {column.port} does not have: {unknown}")
     if len(comparison.clocks) > 1:
         said = "; ".join(f"{clock} on {_names(ports)}" for clock, ports in comparison.clocks.items())
         yield wrapped(f"guest times do not compare, they count {said}")
-    reasons: dict[tuple[str, str, str], list[str]] = {}
-    for column in columns:
+    yield from _reasons(comparison, wrapped)
+
+
+def _reasons(comparison: Comparison, wrapped: Callable[[str], str]) -> Iterator[str]:
+    """Why a port has no results, or what one that is odd said last."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for column in comparison.columns:
+        said = [line for line in column.messages.splitlines() if line.strip()]
         if column.why:
-            messages = column.messages if column.state == "not built" else ""
-            reasons.setdefault((column.state, column.why, messages), []).append(column.port)
-    for (state, why, messages), ports in reasons.items():
-        yield wrapped(f"{_names(ports)} {state}: {why}")
-        yield from (f"    {line}" for line in messages.splitlines()[:_MOST_MESSAGES])
+            messages = "\n".join(said[:_MOST_MESSAGES]) if column.state == "not built" else ""
+            reasons.setdefault((f"{column.state}: {_printable(column.why)}", messages), []).append(
+                column.port
+            )
+        elif said and column.port in comparison.odd:
+            reasons.setdefault((f"said last: {_printable(said[-1])}", ""), []).append(column.port)
+    for (why, messages), ports in reasons.items():
+        yield wrapped(f"{_names(ports)} {why}")
+        yield from (f"    {_printable(line)}" for line in messages.splitlines())
 
 
 def _place(group: OutputGroup) -> str:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,13 @@ def test_children_end_with_us(tmp_path: Path, number: signal.Signals, when: str)
     while any(_lives(int(pid)) for pid in pids.read_text().split()):
         assert time.monotonic() < deadline, "a child is still there"
         time.sleep(0.01)
+
+
+def test_from_another_thread_than_the_main_one(tmp_path: Path) -> None:
+    goroot = fake(tmp_path / "go", "exit 3")
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(find_toolchain(str(goroot)).run, [], environment=os.environ).result()
+    assert done.status == 3
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
