@@ -79,10 +79,10 @@ CONSTANTS: tuple[tuple[str, int | None], ...] = (
     ("SYS_ABORT_SYSC_FD", 33),
     ("SYS_PROC_CREATE", 10),
     ("SYS_PROC_RUN", 11),
+    ("SYS_DUP_FDS_TO", 125),
     ("SYS_FORK", 15),
     ("SYS_WAITPID", 17),
     ("SYS_CHANGE_VCORE", 14),
-    ("SYS_DUP_FDS_TO", 125),
     ("SYS_TAP_FDS", 126),
     ("SYS_SEND_EVENT", 39),
 )

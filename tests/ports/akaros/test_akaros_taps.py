@@ -179,6 +179,46 @@ func entries() {
 	fmt.Println(call(usys.SYS_READ, fd, at, unsafe.Sizeof(entry)).Retval, string(entry.name[:entry.reclen]))
 }
 
+// processes: everything about one is looked at, and then there is no room for it.
+func processes() {
+	os.WriteFile("/tmp/program", append([]byte("\\x7fELF"), make([]byte, 60)...), 0o700)
+	argv := []*byte{&[]byte("program\\x00")[0], &[]byte("argument\\x00")[0], nil}
+	envp := []*byte{&[]byte("A=B\\x00")[0], nil}
+	at := uintptr(usys.Call(usys.USYS_SERIALIZE_ARGV_ENVP,
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0]))))
+	size := *(*uintptr)(unsafe.Pointer(at))
+	fmt.Println(syscall.ProcCreate("/tmp/program", at+8, size, 0))
+	fmt.Println(syscall.ProcCreate("/tmp/program", at+8, 39, 0))
+	fmt.Println(syscall.ProcCreate("/tmp/other", at+8, size, 0))
+	fmt.Println(syscall.ProcRun(4711), syscall.ProcRun(os.Getpid()))
+	r, _ := pipe()
+	maps := []syscall.Childfdmap{{Parentfd: uint32(r), Childfd: 60}}
+	n, err := syscall.DupFdsTo(os.Getpid(), &maps[0], 1)
+	fmt.Println(n, err, maps[0].Ok)
+	n, err = syscall.DupFdsTo(4711, &maps[0], 1)
+	fmt.Println(n, err)
+}
+
+func number(number uint32, args ...uintptr) *usys.Syscall {
+	c := &usys.Syscall{Num: number}
+	copy(c.Arg[:], args)
+	trap(c, 1)
+	return c
+}
+
+// small shows calls that have little to do.
+func small() {
+	var termios [15]uint32
+	show(number(141, 0, uintptr(unsafe.Pointer(&termios))))
+	fmt.Printf("%#x %#x\\n", termios[0], termios[14])
+	show(number(142, 0, 0, uintptr(unsafe.Pointer(&termios))))
+	for _, each := range []uint32{22, 23, 27, 35} { // shared pages, halt_core, vc_entry
+		show(number(each))
+	}
+	show(number(30, 0, 0)) // poke_ksched
+	show(number(30, 4711, 0))
+}
+
 func main() {
 	switch os.Args[1] {
 	case "taps":
@@ -189,6 +229,10 @@ func main() {
 		descriptors()
 	case "entries":
 		entries()
+	case "processes":
+		processes()
+	case "small":
+		small()
 	}
 	time.Sleep(time.Millisecond)
 }
@@ -234,6 +278,15 @@ EXPECTED = {
         "0 132 Can't insert FD 50 into FDG",
         "-16 0 ",
     ],
+    "processes": [
+        "-1 Failed to alloc new proc",
+        "-1 Failed to unpack the args",
+        "-1 walk failed",
+        "no proc for pid 4711 invalid argument",
+        "1 <nil> 0",
+        "-1 no proc for pid 4711",
+    ],
+    "small": ["0 0 ", "0x2d02 0xf", "0 0 ", *["-1 0 "] * 3, "0 0 ", "0 0 ", "-1 3 "],
     "entries": ["280 0 sub 0 0 0", "280 0 file 0 0 0", "0 0 file 0 0 0", "0 0 ", "280 sub"],
 }
 

@@ -10,19 +10,20 @@ import (
 
 // A callFrame is a call by Linux' number on its way to package usys.
 type callFrame struct {
-	num uintptr
-	arg [6]uintptr
-	ret uintptr    // or -errno
-	why *[128]byte // where the error string goes; nil if nobody asks
+	num  uintptr
+	arg  [6]uintptr
+	ret  uintptr    // or -errno
+	why  *[128]byte // where the error string goes; nil if nobody asks
 	room *callRoom
 }
 
 // A callRoom is what a call needs on a safe stack.
 type callRoom struct {
-	call   usys.Syscall
-	stat   kstat
-	change statMessage
-	entry  kdirent
+	call      usys.Syscall
+	stat      kstat
+	linuxStat linuxStat
+	change    statMessage
+	entry     kdirent
 }
 
 // What the assembly needs of the second usys table, copied when the program starts.

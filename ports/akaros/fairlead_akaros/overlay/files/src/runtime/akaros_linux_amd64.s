@@ -226,10 +226,67 @@ TEXT time·now<ABIInternal>(SB),NOSPLIT,$0-24
 	MOVQ	DI, CX
 	RET
 
+// userMove and userLength access what may not be there, each by an instruction that begins a function of its
+// own. After a fault there sigHand goes on at the function that follows it.
+
+// func userMove(to, from, n uintptr) bool
+TEXT runtime·userMove(SB),NOSPLIT|NOFRAME,$0-25
+	MOVQ	to+0(FP), DI
+	MOVQ	from+8(FP), SI
+	MOVQ	n+16(FP), CX
+	CLD
+	JMP	runtime·userMoves(SB)
+
+TEXT runtime·userMoves(SB),NOSPLIT|NOFRAME,$0-25
+	REP; MOVSB
+	MOVB	$1, ret+24(FP)
+	RET
+
+TEXT runtime·userMoveFault(SB),NOSPLIT|NOFRAME,$0-25
+	MOVB	$0, ret+24(FP)
+	RET
+
+// func userLength(p uintptr) uintptr
+TEXT runtime·userLength(SB),NOSPLIT|NOFRAME,$0-16
+	MOVQ	p+0(FP), DI
+	MOVQ	$-1, CX
+	XORL	AX, AX
+	CLD
+	JMP	runtime·userScans(SB)
+
+TEXT runtime·userScans(SB),NOSPLIT|NOFRAME,$0-16
+	REPN; SCASB
+	SUBQ	p+0(FP), DI
+	DECQ	DI
+	MOVQ	DI, ret+8(FP)
+	RET
+
+TEXT runtime·userScanFault(SB),NOSPLIT|NOFRAME,$0-16
+	SUBQ	p+0(FP), DI
+	ADDQ	$2, DI
+	MOVQ	DI, ret+8(FP)
+	RET
+
+// Where a handler finds the signal's code, and the interrupted instruction.
+#define SI_CODE	8
+#define RIP	(ucontext_uc_mcontext+sigcontext_rip)
+
 // sigHand is the one signal handler that the scheduler knows: void (*)(int, siginfo_t *, void *), in C's
-// convention. In vcore context it records the signal and kicks the futex that processSignals waits on;
+// convention. A fault on the way of a call is the call's error. In vcore context it records the signal and kicks the futex that processSignals waits on;
 // elsewhere it calls the default handler through its registered address.
 TEXT runtime·sigHand(SB),NOSPLIT|NOFRAME,$0
+	CMPL	DI, $11	// SIGSEGV
+	JNE	other
+	CMPL	SI_CODE(SI), $0	// sent by a program
+	JEQ	other
+	MOVQ	RIP(DX), AX
+	MOVQ	$runtime·userMoves(SB), CX
+	CMPQ	AX, CX
+	JEQ	move
+	MOVQ	$runtime·userScans(SB), CX
+	CMPQ	AX, CX
+	JEQ	scan
+other:
 	get_tls(CX)
 	CMPQ	16(CX)(TLS*1), $0	// in_vcore_context: the word at FS:8
 	JNE	record
@@ -237,6 +294,14 @@ TEXT runtime·sigHand(SB),NOSPLIT|NOFRAME,$0
 	JMP	AX
 record:
 	JMP	runtime·recordSignal(SB)
+move:
+	MOVQ	$runtime·userMoveFault(SB), CX
+	MOVQ	CX, RIP(DX)
+	RET
+scan:
+	MOVQ	$runtime·userScanFault(SB), CX
+	MOVQ	CX, RIP(DX)
+	RET
 
 // recordSignal keeps signal DI for processSignals and wakes it.
 TEXT runtime·recordSignal(SB),NOSPLIT|NOFRAME,$0

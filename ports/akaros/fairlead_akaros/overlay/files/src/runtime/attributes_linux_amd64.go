@@ -139,13 +139,13 @@ func settable(t timespec) bool {
 //go:nosplit
 func (f *callFrame) translateUtimensat() {
 	a := &f.arg
-	if a[1] != 0 && !fromCwd(a[0], a[1]) || a[3] != 0 || a[2] != 0 && a[2] < 4096 {
+	if a[1] != 0 && !fromCwd(a[0], a[1]) || a[3] != 0 {
 		f.posix()
 		return
 	}
 	times := [2]timespec{{0, linux_UTIME_NOW}, {0, linux_UTIME_NOW}}
-	if a[2] != 0 {
-		times = *(*[2]timespec)(unsafe.Pointer(a[2]))
+	if a[2] != 0 && !f.load(unsafe.Pointer(&times), a[2], unsafe.Sizeof(times)) {
+		return
 	}
 	if !settable(times[0]) || !settable(times[1]) {
 		f.posix()
@@ -202,7 +202,7 @@ func (f *callFrame) isDirectory() bool {
 func (f *callFrame) translateGetdents() {
 	fd, to, size := f.arg[0], f.arg[1], uintptr(uint32(f.arg[2]))
 	entry := &f.room.entry
-	if size < unsafe.Sizeof(*entry) || to < 4096 || !f.isDirectory() {
+	if size < unsafe.Sizeof(*entry) || !room(to, size) || !f.isDirectory() {
 		f.posix() // for the C library to refuse
 		return
 	}

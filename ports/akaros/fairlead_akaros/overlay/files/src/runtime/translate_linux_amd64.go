@@ -21,6 +21,7 @@ const (
 	linux_F_SETFL       = 4
 	linux_FUTEX_COMMAND = 0x7f
 	linux_ENOSYS        = 38
+	linux_EFAULT        = 14
 	linux_EINVAL        = 22
 	linux_EISDIR        = 21
 
@@ -83,25 +84,64 @@ func (f *callFrame) posix() {
 //go:nosplit
 func (f *callFrame) fail(errno int) { f.ret = uintptr(-errno) }
 
-// length is how long the string at p is.
+// userMove copies n bytes of the program's; false if some cannot be read, or written.
+//
+//go:noescape
+func userMove(to, from, n uintptr) bool
+
+// userLength is how long the string at p is; where memory ends before the string does, two bytes more than
+// there are, so that whoever reads as many finds that out.
+func userLength(p uintptr) uintptr
+
+// load fetches n bytes of the program's; false, and EFAULT, if they are not there.
+//
+//go:nosplit
+func (f *callFrame) load(to unsafe.Pointer, from, n uintptr) bool {
+	if userMove(uintptr(to), from, n) {
+		return true
+	}
+	f.fail(linux_EFAULT)
+	return false
+}
+
+// store hands n bytes to the program; the answer is ret, or EFAULT.
+//
+//go:nosplit
+func (f *callFrame) store(to uintptr, from unsafe.Pointer, n, ret uintptr) {
+	f.ret = ret
+	if !userMove(to, uintptr(from), n) {
+		f.fail(linux_EFAULT)
+	}
+}
+
+// room: are there n bytes to write to? Nothing is changed.
+//
+//go:nosplit
+func room(at, n uintptr) bool {
+	for done := uintptr(0); done < n; done += 4096 {
+		if !userMove(at+done, at+done, 1) {
+			return false
+		}
+	}
+	return userMove(at+n-1, at+n-1, 1)
+}
+
+// length is how long the string at p is, for a call that reads it with its length.
 //
 //go:nosplit
 func length(p uintptr) uintptr {
 	if p < 4096 {
 		return 0 // for the kernel to refuse
 	}
-	n := uintptr(0)
-	for *(*byte)(unsafe.Pointer(p + n)) != 0 {
-		n++
-	}
-	return n
+	return userLength(p)
 }
 
 // fromCwd: is the path at p one that Akaros' calls take, absolute or relative to the working directory?
 //
 //go:nosplit
 func fromCwd(dirfd, p uintptr) bool {
-	return int32(dirfd) == linux_AT_FDCWD || p >= 4096 && *(*byte)(unsafe.Pointer(p)) == '/'
+	var first byte
+	return int32(dirfd) == linux_AT_FDCWD || userMove(uintptr(unsafe.Pointer(&first)), p, 1) && first == '/'
 }
 
 // akarosFlags are file flags as Akaros numbers them.
@@ -189,10 +229,11 @@ func (f *callFrame) stat(number uint64, a0, a1 uintptr, n int, to uintptr) {
 		f.kernel(number, a0, a1, at, 0, 0, 0)
 	}
 	if f.ret == 0 {
-		l := (*linuxStat)(unsafe.Pointer(to))
+		l := &f.room.linuxStat
 		l.dev, l.ino, l.nlink, l.mode, l.uid, l.gid, l.rdev = k.dev, k.ino, k.nlink, k.mode, k.uid, k.gid, k.rdev
 		l.size, l.blksize, l.blocks = k.size, k.blksize, k.blocks
 		l.atim, l.mtim, l.ctim = k.atim, k.mtim, k.ctim
+		f.store(to, unsafe.Pointer(l), unsafe.Sizeof(*l), 0)
 	}
 }
 
@@ -326,7 +367,9 @@ func (f *callFrame) translateChdir() {
 }
 
 //go:nosplit
-func (f *callFrame) translateFchdir() { f.kernel(usys.Constant(usys.SYS_FCHDIR), pid(), f.arg[0], 0, 0, 0, 0) }
+func (f *callFrame) translateFchdir() {
+	f.kernel(usys.Constant(usys.SYS_FCHDIR), pid(), f.arg[0], 0, 0, 0, 0)
+}
 
 //go:nosplit
 func (f *callFrame) translateGetcwd() {
@@ -417,8 +460,8 @@ func (f *callFrame) translateSchedGetaffinity() {
 		return
 	}
 	n := *(*uint64)(unsafe.Pointer(uintptr(usys.Constant(usys.PROCINFO)) + procinfo_max_vcores))
-	*(*uint64)(unsafe.Pointer(to)) = 1<<n - 1
-	f.ret = 8
+	set := uint64(1)<<n - 1
+	f.store(to, unsafe.Pointer(&set), unsafe.Sizeof(set), unsafe.Sizeof(set))
 }
 
 // translateSetitimer: the profiling timer is the scheduler's profiling alarm.
@@ -429,7 +472,11 @@ func (f *callFrame) translateSetitimer() {
 		f.posix()
 		return
 	}
-	interval := (*itimerval)(unsafe.Pointer(f.arg[1])).it_interval
+	var timer itimerval
+	if !f.load(unsafe.Pointer(&timer), f.arg[1], unsafe.Sizeof(timer)) {
+		return
+	}
+	interval := timer.it_interval
 	usec := uintptr(interval.tv_sec*1e6 + interval.tv_usec)
 	if usec == 0 {
 		f.function(usys.Address(usys.USYS_DISABLE_PROFALARM), 0)
@@ -461,15 +508,16 @@ func (f *callFrame) translateClockGettime() {
 		f.posix()
 		return
 	}
-	*(*timespec)(unsafe.Pointer(f.arg[1])) = timespec{mono / 1e9, mono % 1e9}
-	f.ret = 0
+	now := timespec{mono / 1e9, mono % 1e9}
+	f.store(f.arg[1], unsafe.Pointer(&now), unsafe.Sizeof(now), 0)
 }
 
 //go:nosplit
 func (f *callFrame) translateGettimeofday() {
+	f.ret = 0
 	if f.arg[0] != 0 {
 		wall, _ := walltimeNow()
-		*(*timeval)(unsafe.Pointer(f.arg[0])) = timeval{wall / 1e9, wall % 1e9 / 1e3}
+		now := timeval{wall / 1e9, wall % 1e9 / 1e3}
+		f.store(f.arg[0], unsafe.Pointer(&now), unsafe.Sizeof(now), 0)
 	}
-	f.ret = 0
 }

@@ -109,12 +109,18 @@ func translate(f *callFrame) {
 		f.translateUtimensat()
 	case 1002:
 		f.kernel(usys.Constant(usys.SYS_BLOCK), f.arg[0], 0, 0, 0, 0, 0)
+	case 1010:
+		f.kernel(usys.Constant(usys.SYS_PROC_CREATE), f.arg[0], length(f.arg[0]), f.arg[1], f.arg[2], f.arg[3], 0)
+	case 1011:
+		f.kernel(usys.Constant(usys.SYS_PROC_RUN), f.arg[0], 0, 0, 0, 0, 0)
 	case 1033:
 		f.kernel(usys.Constant(usys.SYS_ABORT_SYSC_FD), f.arg[0], 0, 0, 0, 0, 0)
 	case 1121:
 		f.kernel(usys.Constant(usys.SYS_WSTAT), f.arg[0], length(f.arg[0]), f.arg[1], f.arg[2], f.arg[3], 0)
 	case 1122:
 		f.kernel(usys.Constant(usys.SYS_FWSTAT), f.arg[0], f.arg[1], f.arg[2], f.arg[3], 0, 0)
+	case 1125:
+		f.kernel(usys.Constant(usys.SYS_DUP_FDS_TO), f.arg[0], f.arg[1], f.arg[2], 0, 0, 0)
 	case 1145:
 		f.kernel(usys.Constant(usys.SYS_NBIND), f.arg[0], length(f.arg[0]), f.arg[1], length(f.arg[1]), f.arg[2], 0)
 	case 1146:

@@ -124,6 +124,12 @@ func akarosRawSyscall(why *errstr, trap, a1, a2, a3, a4, a5, a6 uintptr) (r uint
 	return f.ret, 0
 }
 
+// A Childfdmap is one descriptor that DupFdsTo makes a process have, and whether it did: 0, or -1.
+type Childfdmap struct {
+	Parentfd, Childfd uint32
+	Ok                int32
+}
+
 // Nunmount undoes what Nbind or Nmount put onto a path; with a source that is not empty only if it was that.
 func Nunmount(source, onto string) (err error) {
 	var from *byte

@@ -402,6 +402,39 @@ func AbortSyscFd(fd int) (val int, err error) {
 	return
 }
 
+func ProcCreate(cmd string, sd uintptr, sdlen uintptr, fl int) (pid int, err error) {
+	_p0, err := BytePtrFromString(cmd)
+	if err != nil {
+		return
+	}
+	var why errstr
+	r, e := akarosSyscall(&why, 1010, uintptr(unsafe.Pointer(_p0)), uintptr(sd), uintptr(sdlen), uintptr(fl), 0, 0)
+	pid = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func ProcRun(child int) (err error) {
+	var why errstr
+	_, e := akarosSyscall(&why, 1011, uintptr(child), 0, 0, 0, 0, 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func DupFdsTo(child int, fdmap *Childfdmap, nr_fd int) (n int, err error) {
+	var why errstr
+	r, e := akarosSyscall(&why, 1125, uintptr(child), uintptr(unsafe.Pointer(fdmap)), uintptr(nr_fd), 0, 0, 0)
+	n = int(r)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
 func Fsync(fd int) (err error) {
 	var why errstr
 	_, e := akarosSyscall(&why, 74, uintptr(fd), 0, 0, 0, 0, 0)
