@@ -2,45 +2,453 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
+	"unsafe"
 )
+
+func currentG() uintptr
+func floatControl() uint64
+func setLocal(value uintptr)
+func local() uintptr
 
 func init() {
 	part("newosproc.ids", ids)
+	part("newosproc.entry", entry)
+	part("newosproc.bursts", bursts)
+	part("newosproc.together", together)
+	part("newosproc.locked", locked)
+	part("newosproc.exits", exits)
+	part("newosproc.blocked", blocked)
+	part("newosproc.local", locals)
+	part("newosproc.mask", inheritedMask)
+	part("newosproc.greeted", greeted)
+	part("newosproc.refused", refused)
+	part("newosproc.refused_call", refusedCall)
+	part("newosproc.die_refused", refusedForGood)
 }
+
+// onThreads runs something on n threads at the same time; all have been started before it begins, and none
+// ends before all are through.
+func onThreads(n int, do func(i int)) {
+	var started, done, ended sync.WaitGroup
+	started.Add(n)
+	done.Add(n)
+	for i := range n {
+		ended.Go(func() {
+			runtime.LockOSThread() // never unlocked: the thread ends with it
+			started.Done()
+			started.Wait()
+			do(i)
+			done.Done()
+			done.Wait()
+		})
+	}
+	ended.Wait()
+}
+
+// yield gives the CPU to another thread, if one is ready.
+func yield() { syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
 
 // ids are those of 20 threads that live at the same time, each asked for often.
 func ids([]string) string {
-	const threads = 20
+	var f findings
 	var all sync.Map
-	var running, done sync.WaitGroup
-	problem := make(chan string, threads)
-	running.Add(threads)
-	for range threads {
-		done.Go(func() {
-			runtime.LockOSThread()
-			id := syscall.Gettid()
-			if _, taken := all.LoadOrStore(id, true); taken || id <= 0 {
-				problem <- fmt.Sprintf("thread id %d, which another living thread has, or none may have", id)
+	onThreads(20, func(i int) {
+		id := syscall.Gettid()
+		_, taken := all.LoadOrStore(id, true)
+		f.want(!taken && id > 0, "thread id %d, which another living thread has, or none may have", id)
+		for range 100 {
+			runtime.Gosched()
+			again := syscall.Gettid()
+			f.want(again == id, "a thread with id %d had id %d later", id, again)
+		}
+	})
+	return f.result()
+}
+
+// Offsets that the assembler knows too (runtime/runtime2.go, type g: "known to cmd/internal/obj").
+const (
+	gStackLo = 0
+	gStackHi = 8
+	gM       = 48
+	gSchedSp = 56
+	mG0      = 0
+)
+
+func word(at uintptr) uintptr { return *(*uintptr)(unsafe.Pointer(at)) }
+
+func entry([]string) string {
+	var f findings
+	var lock sync.Mutex
+	tops := map[uintptr]uintptr{}
+	wanted := floatControl()
+	onThreads(20, func(i int) {
+		g := currentG()
+		m := word(g + gM)
+		g0 := word(m + mG0)
+		lo, hi, sp := word(g0+gStackLo), word(g0+gStackHi), word(g0+gSchedSp)
+		f.want(word(g0+gM) == m, "g0 of the M at %#x belongs to the M at %#x", m, word(g0+gM))
+		f.want(lo < sp && sp <= hi && hi-sp < 1024, "a thread began at %#x of its stack from %#x to %#x", sp, lo, hi)
+		f.want(hi-lo >= 8192, "a thread's stack from %#x to %#x is too small", lo, hi)
+		f.want(sp%8 == 0, "a thread began with its stack pointer %#x not aligned", sp)
+		known := false
+		for at := range uintptr(40) { // procid is one of M's first fields
+			known = known || word(m+8*at) == uintptr(syscall.Gettid())
+		}
+		f.want(known, "the M of thread %d does not know its id", syscall.Gettid())
+		third := 1 / float64(i+3)
+		f.want(third*float64(i+3) > 0.99 && floatControl() == wanted,
+			"a new thread computes floats with control register %#x, the first with %#x", floatControl(), wanted)
+		lock.Lock()
+		defer lock.Unlock()
+		for top, bottom := range tops {
+			f.want(hi <= bottom || top <= lo, "two threads have stacks %#x-%#x and %#x-%#x", lo, hi, bottom, top)
+		}
+		tops[hi] = lo
+	})
+	return f.result()
+}
+
+func bursts([]string) string {
+	var f findings
+	var ran atomic.Int64
+	for round := range 10 {
+		onThreads(100, func(i int) {
+			want := i * (i + 1) / 2
+			got := deepSum(i)
+			f.want(got == want, "thread %d of burst %d computed %d, not %d", i, round, got, want)
+			ran.Add(1)
+			if i%3 == 0 {
+				yield()
 			}
-			running.Done()
-			running.Wait()
-			for range 100 {
-				runtime.Gosched()
-				if again := syscall.Gettid(); again != id {
-					problem <- fmt.Sprintf("a thread with id %d had id %d later", id, again)
+		})
+	}
+	f.want(ran.Load() == 1000, "of 1,000 threads %d ran", ran.Load())
+	return f.result()
+}
+
+//go:noinline
+func deepSum(n int) int {
+	var room [8]int
+	room[n%8] = n
+	if n == 0 {
+		return 0
+	}
+	return deepSum(n-1) + room[n%8]
+}
+
+func together([]string) string {
+	var f findings
+	const threads = 1000
+	var all sync.Map
+	var sum atomic.Int64
+	onThreads(threads, func(i int) {
+		_, taken := all.LoadOrStore(syscall.Gettid(), i)
+		f.want(!taken, "two of 1,000 living threads have id %d", syscall.Gettid())
+		sum.Add(int64(i))
+	})
+	f.want(sum.Load() == threads*(threads-1)/2, "1,000 threads added up to %d", sum.Load())
+	return f.result()
+}
+
+func locked([]string) string {
+	var f findings
+	var taken sync.Map // ids that belong to one goroutine
+	stop := make(chan bool)
+	var free sync.WaitGroup
+	var group sync.WaitGroup
+	var ready sync.WaitGroup
+	ready.Add(8)
+	for i := range 8 {
+		group.Go(func() {
+			runtime.LockOSThread()
+			if i%2 == 0 {
+				runtime.LockOSThread() // counted
+				runtime.UnlockOSThread()
+			}
+			id := syscall.Gettid()
+			taken.Store(id, i)
+			ready.Done()
+			ready.Wait()
+			unbuffered := make(chan int)
+			for n := range 20 {
+				switch n % 5 {
+				case 0:
+					runtime.Gosched()
+				case 1:
+					time.Sleep(time.Microsecond)
+				case 2:
+					go func() { unbuffered <- n }()
+					<-unbuffered
+				case 3:
+					if n == 3 {
+						runtime.GC()
+					}
+				case 4:
+					syscall.Getppid()
+				}
+				now := syscall.Gettid()
+				f.want(now == id, "a locked goroutine was on thread %d and is on %d", id, now)
+			}
+			taken.Delete(id)
+			runtime.UnlockOSThread()
+		})
+	}
+	ready.Wait()
+	for range 4 {
+		free.Go(func() {
+			for {
+				id := syscall.Gettid()
+				if owner, is := taken.Load(id); is && id == syscall.Gettid() {
+					f.add("a goroutine runs on thread %d, which is locked to goroutine %v", id, owner)
+				}
+				select {
+				case <-stop:
 					return
+				default:
+					runtime.Gosched()
 				}
 			}
 		})
 	}
-	done.Wait()
-	select {
-	case said := <-problem:
-		return said
-	default:
-		return "ok"
+	group.Wait()
+	close(stop)
+	free.Wait()
+	return f.result()
+}
+
+// gone waits until there is no thread of this id.
+func gone(id int) bool {
+	for range 1000 {
+		if _, _, err := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(id), 0); err != 0 {
+			return true
+		}
+		time.Sleep(time.Millisecond)
 	}
+	return false
+}
+
+// blockedReaders are threads in a read of a pipe, which the runtime's poller knows nothing of.
+type blockedReaders struct {
+	f      *findings
+	group  sync.WaitGroup
+	pipes  [][2]int
+	served atomic.Int64
+}
+
+func (b *blockedReaders) start(n int) {
+	var ready sync.WaitGroup
+	for range n {
+		i := len(b.pipes)
+		var pipe [2]int
+		if err := syscall.Pipe(pipe[:]); err != nil {
+			panic(err)
+		}
+		b.pipes = append(b.pipes, pipe)
+		ready.Add(1)
+		b.group.Go(func() {
+			runtime.LockOSThread()
+			id := syscall.Gettid()
+			ready.Done()
+			buffer := []byte{0}
+			count, err := syscall.Read(pipe[0], buffer)
+			b.f.want(count == 1 && err == nil && buffer[0] == byte(i), "reader %d got %d, %v, %v", i, count, err, buffer)
+			b.f.want(syscall.Gettid() == id, "reader %d changed its thread while it waited", i)
+			b.served.Add(1)
+		})
+	}
+	ready.Wait()
+	time.Sleep(time.Millisecond)
+}
+
+// end serves the readers, last to first.
+func (b *blockedReaders) end() {
+	b.f.want(b.served.Load() == 0, "%d readers of empty pipes came back", b.served.Load())
+	for i := len(b.pipes) - 1; i >= 0; i-- {
+		syscall.Write(b.pipes[i][1], []byte{byte(i)})
+	}
+	b.group.Wait()
+}
+
+func exits([]string) string {
+	var f findings
+	readers := blockedReaders{f: &f}
+	readers.start(10)
+	var sleepers sync.WaitGroup
+	begin := time.Now()
+	for range 5 {
+		sleepers.Go(func() {
+			runtime.LockOSThread()
+			wait := syscall.Timespec{Nsec: 30_000_000}
+			syscall.Nanosleep(&wait, nil)
+			f.want(time.Since(begin) >= 30*time.Millisecond, "a sleeper woke after %v", time.Since(begin))
+		})
+	}
+	var lock sync.Mutex
+	lock.Lock() // waited for by threads of their own
+	var waiters sync.WaitGroup
+	for range 5 {
+		waiters.Go(func() {
+			runtime.LockOSThread()
+			lock.Lock()
+			lock.Unlock()
+		})
+	}
+	ended := make(chan int, 100)
+	for round := range 3 {
+		onThreads(10, func(i int) {
+			ended <- syscall.Gettid()
+			if i%2 == round%2 {
+				runtime.Gosched()
+			}
+		})
+		go func() {
+			runtime.LockOSThread()
+			ended <- syscall.Gettid()
+			runtime.Goexit()
+		}()
+	}
+	for range 33 {
+		id := <-ended
+		f.want(gone(id), "thread %d is there although its goroutine has ended", id)
+	}
+	lock.Unlock()
+	waiters.Wait()
+	sleepers.Wait()
+	readers.end()
+	return f.result()
+}
+
+func blocked([]string) string {
+	var f findings
+	readers := blockedReaders{f: &f}
+	for range 3 {
+		readers.start(10)
+		sum := make(chan int)
+		for i := range 50 { // the rest of the program goes on
+			go func() { sum <- i }()
+		}
+		total := 0
+		for range 50 {
+			total += <-sum
+		}
+		f.want(total == 50*49/2, "goroutines beside blocked threads added up to %d", total)
+	}
+	readers.end()
+	return f.result()
+}
+
+func locals([]string) string {
+	var f findings
+	var all sync.Map
+	onThreads(20, func(i int) {
+		setLocal(uintptr(i+1) << 20)
+		mine := local()
+		if runtime.GOARCH == "riscv64" {
+			f.want(mine == uintptr(i+1)<<20, "tp of thread %d was set and is %#x", i, mine)
+		}
+		_, taken := all.LoadOrStore(mine, i)
+		f.want(!taken, "two threads have %#x in their thread-local register", mine)
+		m := word(currentG() + gM)
+		_, taken = all.LoadOrStore(m, i)
+		f.want(!taken, "two threads are the M at %#x", m)
+		for n := range 30 {
+			if n%10 == 9 {
+				wait := syscall.Timespec{Nsec: 1000}
+				syscall.Nanosleep(&wait, nil)
+			} else {
+				yield()
+			}
+			f.want(local() == mine, "the thread-local register of thread %d was %#x and is %#x", i, mine, local())
+			f.want(word(currentG()+gM) == m, "thread %d was the M at %#x and is that at %#x", i, m, word(currentG()+gM))
+		}
+	})
+	return f.result()
+}
+
+// signalMask changes the thread's mask as rt_sigprocmask does; the mask before.
+func signalMask(how int, mask uint64) uint64 {
+	var before uint64
+	_, _, err := syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&mask)),
+		uintptr(unsafe.Pointer(&before)), 8, 0, 0)
+	if err != 0 {
+		panic(err)
+	}
+	return before
+}
+
+const sigBlock = 0 // SIG_BLOCK
+
+func inheritedMask([]string) string {
+	var f findings
+	first := signalMask(sigBlock, 0)
+	onThreads(10, func(i int) {
+		now := signalMask(sigBlock, 0)
+		f.want(now == first, "a new thread's mask is %#x, the first one's %#x", now, first)
+		signalMask(sigBlock, 1<<(syscall.SIGUSR1-1))
+		// What a thread with a mask of its own starts is started by another, with the program's.
+		done := make(chan bool)
+		go func() {
+			runtime.LockOSThread()
+			now := signalMask(sigBlock, 0)
+			f.want(now == first, "a thread's mask is %#x, the program's %#x", now, first)
+			done <- true
+		}()
+		<-done
+		now = signalMask(sigBlock, 0)
+		f.want(now == first|1<<(syscall.SIGUSR1-1), "a thread blocked SIGUSR1, and its mask is %#x", now)
+	})
+	return f.result()
+}
+
+// greeted threads have a signal waiting that they may take once minit has given them their signal stack.
+func greeted([]string) string {
+	var f findings
+	adversity(greet, 1, 0)
+	var ran atomic.Int64
+	for range 3 {
+		onThreads(10, func(i int) {
+			got := deepSum(50)
+			f.want(got == 50*51/2, "a thread that a signal waited for computed %d", got)
+			ran.Add(1)
+		})
+	}
+	adversity(greet, 0, 0)
+	f.want(ran.Load() == 30, "of 30 threads %d ran", ran.Load())
+	return f.result()
+}
+
+func refused([]string) string {
+	var f findings
+	adversity(refuse, 4, 0)
+	var ran atomic.Int64
+	begin := time.Now()
+	onThreads(5, func(int) { ran.Add(1) })
+	f.want(ran.Load() == 5, "of 5 threads, the first refused for a while, %d ran", ran.Load())
+	f.want(time.Since(begin) >= time.Millisecond, "nobody waited between two tries (%v)", time.Since(begin))
+	return f.result()
+}
+
+// refusedCall asks for a thread as the runtime does, but sees the answer itself.
+func refusedCall([]string) string {
+	adversity(refuse, 1, 0)
+	const flags = syscall.CLONE_VM | syscall.CLONE_FS | syscall.CLONE_FILES | syscall.CLONE_SIGHAND |
+		syscall.CLONE_SYSVSEM | syscall.CLONE_THREAD
+	stack := make([]byte, 4096)
+	_, _, err := syscall.RawSyscall6(syscall.SYS_CLONE, flags, uintptr(unsafe.Pointer(&stack[2048])), 0, 0, 0, 0)
+	if err != syscall.EAGAIN {
+		return fmt.Sprintf("clone, with no thread to be had, says %v", err)
+	}
+	return "ok"
+}
+
+func refusedForGood([]string) string {
+	adversity(refuse, 1<<40, 0)
+	onThreads(3, func(int) {})
+	return fmt.Sprintf("%d threads were made that were refused", len(os.Args))
 }
