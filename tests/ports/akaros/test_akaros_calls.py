@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 PROGRAM = {
@@ -231,6 +234,22 @@ def test_calls(fairlead, image, what: str) -> None:
     ran = fairlead("run", "--port", "akaros", image, what)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == EXPECTED[what], ran.stderr
+
+
+@pytest.mark.parametrize("vcores", [1, 4])
+def test_a_deadline_is_an_alarm_that_aborts_the_call(fairlead, image, tmp_path: Path, vcores: int) -> None:
+    trace = tmp_path / "sched"
+    options = (f"--set=vcores={vcores}", f"--trace=sched={trace}")
+    ran = fairlead("run", "--port", "akaros", *options, image, "deadline")
+    assert (ran.stdout.splitlines(), ran.returncode) == (EXPECTED["deadline"], 0), ran.stderr
+    way = [
+        r"uthread (\d+) blocks on syscall (0x\w+)",
+        r"alarm 0x\w+ for uthread \1",
+        r"vcore (\d): EV_SYSCALL \2",
+    ]
+    gap = r"\n(?:[^\n]+\n)*?"
+    assert re.search("^" + gap.join(way) + "$", trace.read_text(), re.MULTILINE)
+    assert len(re.findall(r"^alarm ", trace.read_text(), re.MULTILINE)) == 1  # the second one was unset
 
 
 def test_an_unknown_number_is_named_once(fairlead, image) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fairlead_akaros import abi
-from fairlead_akaros.layouts import LAYOUTS
+from fairlead_akaros.kernel.wstat import STAT_FIX_LEN_9P, STAT_FIX_LEN_AK
+from fairlead_akaros.layouts import FD_TAP_REQ, KDIRENT, LAYOUTS
 
 FACTS = json.loads((Path(__file__).parent / "akaros-abi.json").read_text())
 STRUCTS = {**FACTS["structs"], **{name: FACTS[name] for name in ("sigaction", "siginfo", "stack_t")}}
@@ -26,6 +27,19 @@ def test_structure(name: str) -> None:
 
 def test_none_is_left_out() -> None:
     assert set(STRUCTS) == set(LAYOUTS)
+
+
+def test_structures_of_which_only_the_headers_speak() -> None:
+    """ros/fs.h and ros/fdtap.h."""
+    assert (KDIRENT.size, KDIRENT.align) == (280, 8)
+    assert KDIRENT.offsets == {"d_ino": 0, "d_off": 8, "d_reclen": 16, "d_type": 18, "d_name": 19}
+    assert (FD_TAP_REQ.size, FD_TAP_REQ.align) == (32, 8)
+    assert FD_TAP_REQ.offsets == {"fd": 0, "cmd": 4, "filter": 8, "ev_id": 12, "ev_q": 16, "data": 24}
+
+
+def test_stat_messages() -> None:
+    """ns.h: what a message of 9P takes without its strings, and Akaros' own."""
+    assert (STAT_FIX_LEN_9P, STAT_FIX_LEN_AK) == (49, 127)
 
 
 @pytest.mark.parametrize("group", ["const", "mman", "open", "event_queue_flags"])
