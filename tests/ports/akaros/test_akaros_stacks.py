@@ -214,6 +214,28 @@ func sum(n int, room [8]int) int {
 	return total + n
 }
 
+// small runs on a stack that is hardly bigger than a signal's data, next to others of the kind.
+//
+//go:noinline
+func small(id uint64) {
+	var room [64]uint64
+	for i := range room {
+		room[i] = id
+	}
+	for round := range 200 {
+		for range 20 {
+			for i := range room {
+				if room[i] != id {
+					panic("a signal's data is in a neighbour's frame")
+				}
+			}
+		}
+		if round%20 == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
 func main() {
 	runtime.SetCPUProfileRate(5000)
 	var all sync.WaitGroup
@@ -226,6 +248,9 @@ func main() {
 				}
 			}
 		})
+	}
+	for id := range 300 {
+		all.Go(func() { small(uint64(id)) })
 	}
 	all.Wait()
 	runtime.SetCPUProfileRate(0)
