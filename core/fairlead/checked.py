@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from reprlib import repr as shortened
 from typing import TypeVar
 
@@ -77,7 +77,7 @@ class CheckedHooks:
         implementer: object,
         observers: Iterable[object],
         cpu: Cpu,
-        threads: Mapping[int, Thread],
+        threads: dict[int, Thread],
     ) -> None:
         hooks = RuntimeHooks(port, implementer, observers)
         self.observed = hooks.observed
@@ -93,7 +93,8 @@ class CheckedHooks:
         self._deliver_signal = hooks.resolve("deliver_signal")
 
     def newosproc(self, thread: NewThread) -> int:
-        """Start a thread; its id, proved to be one of a living thread."""
+        """Start a thread; its id, proved to be one of a living thread that was not there before."""
+        newest = next(reversed(self._threads), None)
         try:
             value = self._newosproc(thread)
         except (FairleadError, GuestRefusal):
@@ -103,6 +104,11 @@ class CheckedHooks:
         identifier = answer(self._port, "newosproc", value, int)
         if identifier not in self._threads:
             raise broken(self._port, "newosproc", f"answered {identifier:#x}, which is no living thread's id")
+        for each in reversed(self._threads):
+            if each == newest:
+                raise broken(self._port, "newosproc", f"answered {identifier:#x}, an older thread's id")
+            if each == identifier:
+                break
         return identifier
 
     def nanotime(self) -> int:

@@ -167,9 +167,9 @@ def maps_the_lowest_page(original):
 ALL = ("opensbi", "akaros", "linux-amd64", "linux-riscv64")
 
 MUTANTS = (
-    Mutant("munmap does nothing", ("opensbi", "akaros"), f"{SPACE}.munmap", keeps, "memory.reserve"),
-    Mutant("munmap takes a page more", ("linux-amd64",), f"{SPACE}.munmap", unmaps_more, "memory.reserve"),
-    Mutant("munmap leaves a page", ("opensbi",), f"{SPACE}.munmap", unmaps_less, "memory.reserve"),
+    Mutant("munmap does nothing", ("opensbi", "akaros"), f"{SPACE}.munmap", keeps, "memory.guards"),
+    Mutant("munmap takes a page more", ("linux-amd64",), f"{SPACE}.munmap", unmaps_more, "memory.limit"),
+    Mutant("munmap leaves a page", ("opensbi",), f"{SPACE}.munmap", unmaps_less, "memory.reuse"),
     Mutant(
         "mprotect does nothing",
         ("opensbi",),
@@ -229,7 +229,7 @@ MUTANTS = (
         ("opensbi",),
         "fairlead.services.frames:Frames.give",
         loses_memory,
-        "memory.reuse",
+        "memory.limit",
     ),
     Mutant(
         "files are mapped from their beginning",

@@ -250,14 +250,14 @@ MUTANTS = (
         ("opensbi", "linux-amd64"),
         "fairlead.services.linux.process:Process.thread_added",
         blocks_nothing,
-        "newosproc.greet",
+        "signals.newborn",
     ),
     Mutant(
         "uthreads do not inherit what is blocked",
         ("akaros",),
         "fairlead_akaros.parlib.parlib:Parlib.added",
         blocks_nothing_on_akaros,
-        "newosproc.greet",
+        "signals.newborn",
     ),
     Mutant(
         "a refused thread is said to run",

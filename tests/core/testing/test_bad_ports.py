@@ -36,6 +36,7 @@ BROKEN = {
     "hoards": ("syscall", "ran out of the host's memory"),
     "zero-id": ("newosproc", "answered 0x0, which is no living thread's id"),
     "no-such-id": ("newosproc", "answered 0x1267, which is no living thread's id"),
+    "old-id": ("newosproc", "answered 0x3e8, an older thread's id"),
     "zero-time": ("nanotime", "answered 0, and time is never zero or less"),
     "back-in-time": ("nanotime", "time went backwards"),
     "half-time": ("nanotime", "answered 1e+18 where int is due"),

@@ -93,6 +93,7 @@ KERNELS: dict[str, type[Kernel]] = {
     "hoards": _spoiled("syscall", _hoard),
     "zero-id": _spoiled("newosproc", _answer(0)),
     "no-such-id": _spoiled("newosproc", _answer(4711)),
+    "old-id": _spoiled("newosproc", _answer(1000)),
     "zero-time": _spoiled("nanotime", _answer(0)),
     "back-in-time": _spoiled("nanotime", _answer(1)),
     "half-time": _spoiled("nanotime", _answer(1e18)),
