@@ -97,6 +97,17 @@ def test_what_is_listed_and_passes() -> None:
     assert judge(compared({}), listed("TestA", "TestGone")).idle == ("TestA", "TestGone")
 
 
+def test_what_skips_itself_on_an_architecture() -> None:
+    found = compared({"TestA": "skip", "TestB/x": "skip"})
+    verdict = judge(found, {}, {"TestA", "TestB"})
+    assert verdict.foreign == ("TestA",)
+    assert verdict.unlisted == ("TestB/x",)
+    assert verdict.idle == ("TestB",)
+    assert judge(compared({"TestA": "fail"}), {}, {"TestA"}).unlisted == ("TestA",)
+    gone = judge(compared({"TestB": "skip"}, without=("TestB/x", "TestB/y")), {}, {"TestB"})
+    assert gone.foreign == ("TestB", "TestB/x", "TestB/y")
+
+
 @given(st.dictionaries(st.sampled_from(sorted(STOCK)), st.sampled_from(["pass", "fail", "skip", "cut"])))
 def test_every_name_is_accounted_for(changes: dict[str, Outcome]) -> None:
     found = compared(changes)

@@ -44,6 +44,7 @@ def folder(path: Path, differences: str = DIFFERENCES, exclusions: str = EXCLUSI
     lists.mkdir()
     (lists / "differences.toml").write_text(differences)
     (lists / "exclusions.toml").write_text(exclusions)
+    (lists / "architectures.toml").write_text("")
     return lists
 
 
@@ -51,7 +52,7 @@ def measured(path: Path) -> Results:
     """200 names, of which TestStart and TestDivide differ; and net, which is left out."""
     os_ = Compared(200, 198, {"TestStart": "fail", "TestDivide": "skip"}, 3)
     results = Results("1.27.3", {"os": Stock(203, 0, 1, 2), "net": Stock(50, 0, 0, 0)})
-    results.ports["opensbi"] = {"os": Measured.of("fail", 1.25, os_)}
+    results.ports["opensbi"] = {"os": Measured.of("riscv64", "fail", 1.25, os_)}
     results.save(path / "results.json")
     return Results.load(path / "results.json", "1.27.3")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fairlead.testing.stdlib.events import Outcome, top
@@ -35,6 +35,8 @@ class Verdict:
     """Names that differ and may not."""
     idle: tuple[str, ...]
     """Names that are listed and do not differ."""
+    foreign: tuple[str, ...] = ()
+    """Names that skip themselves on the port's architecture."""
 
 
 def steady(*runs: Mapping[str, Outcome]) -> dict[str, Outcome]:
@@ -110,11 +112,9 @@ def _parent_passed(test: str, here: Mapping[str, Outcome]) -> bool:
 def explained(test: str, unlike: Mapping[str, Outcome], listed: Mapping[str, Reason]) -> Reason | None:
     """Why a test differs: by its own entry, by that of a test around it, or, where it failed, by those of
     its subtests, if each that differs has one."""
-    name = test
-    while name:
+    for name in _around(test):
         if name in listed:
             return listed[name]
-        name = name.rpartition("/")[0]
     if unlike[test] not in ("fail", "skip"):
         return None
     inner = [each for each in unlike if each.startswith(f"{test}/")]
@@ -122,15 +122,31 @@ def explained(test: str, unlike: Mapping[str, Outcome], listed: Mapping[str, Rea
     return reasons[0] if reasons and all(reasons) else None
 
 
-def judge(compared: Compared, listed: Mapping[str, Reason]) -> Verdict:
-    """Every difference has its entry, and every entry its difference; or the verdict names which do not."""
+def judge(
+    compared: Compared, listed: Mapping[str, Reason], foreign: Collection[str] = frozenset()
+) -> Verdict:
+    """Every difference has its entry, and every entry its difference; or the verdict names which do not.
+
+    `foreign` are the tests that may skip themselves.
+    """
     reasons: dict[str, Reason] = {}
-    unlisted = []
+    unlisted, skipped = [], []
     for test in compared.unlike:
+        if any(compared.unlike.get(each) == "skip" for each in _around(test) if each in foreign):
+            skipped.append(test)
+            continue
         reason = explained(test, compared.unlike, listed)
         if reason is None:
             unlisted.append(test)
         else:
             reasons[test] = reason
     idle = [test for test in listed if test not in compared.unlike]
-    return Verdict(reasons, tuple(unlisted), tuple(sorted(idle)))
+    idle += [test for test in foreign if compared.unlike.get(test) != "skip"]
+    return Verdict(reasons, tuple(unlisted), tuple(sorted(idle)), tuple(skipped))
+
+
+def _around(test: str) -> Iterable[str]:
+    """A test and those that it is a subtest of, the innermost first."""
+    while test:
+        yield test
+        test = test.rpartition("/")[0]

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar, get_args
 
 from fairlead.errors import UsageError
 
-__all__ = ["BOUNDED", "REASONS", "Difference", "Exclusion", "Lists", "Reason", "read_lists"]
+__all__ = ["BOUNDED", "REASONS", "Difference", "Exclusion", "Foreign", "Lists", "Reason", "read_lists"]
 
 Reason = Literal["sockets", "exec", "cgo", "race", "unicorn", "toolchain"]
 """sockets: there is no network in the guest; exec: a guest is one process; cgo, race: these builds of Go are
@@ -52,11 +52,23 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """Tests that are compiled for an architecture and skip themselves there, on stock Linux too."""
+
+    package: str
+    goarch: str
+    tests: tuple[str, ...]
+    says: str
+    """What their source says when they do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lists:
-    """Both lists."""
+    """All lists."""
 
     differences: tuple[Difference, ...]
     exclusions: tuple[Exclusion, ...]
+    foreign: tuple[Foreign, ...] = ()
 
     def excluded(self, package: str) -> Exclusion | None:
         return next((each for each in self.exclusions if each.holds(package)), None)
@@ -70,13 +82,24 @@ class Lists:
             for test in each.tests
         }
 
+    def elsewhere(self, package: str, goarch: str) -> frozenset[str]:
+        """The tests of a package that skip themselves on an architecture."""
+        return frozenset(
+            test
+            for each in self.foreign
+            if each.package == package and each.goarch == goarch
+            for test in each.tests
+        )
+
 
 def read_lists(folder: Path) -> Lists:
-    """`differences.toml` and `exclusions.toml` of a folder; UsageError says what is wrong with one."""
+    """`differences.toml`, `exclusions.toml` and `architectures.toml` of a folder; UsageError says what is
+    wrong with one."""
     differences = _table(folder / "differences.toml", "difference", Difference)
     exclusions = _table(folder / "exclusions.toml", "exclusion", Exclusion)
+    foreign = _table(folder / "architectures.toml", "foreign", Foreign)
     _check(folder, differences, exclusions)
-    return Lists(differences, exclusions)
+    return Lists(differences, exclusions, foreign)
 
 
 def _table(path: Path, key: str, kind: type[_T]) -> tuple[_T, ...]:

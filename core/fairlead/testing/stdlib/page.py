@@ -52,6 +52,7 @@ def _sums(results: Results, lists: Lists, found: Found, ports: Sequence[str]) ->
         )
         unlisted = sum(len(verdict.unlisted) for verdict in found.by_port[port].values())
         names = sum(each.names for each in measured.values())
+        names -= sum(len(verdict.foreign) for verdict in found.by_port[port].values())
         passed = sum(each.passed for each in measured.values())
         counts = [len(measured), names, passed, *(reasons[reason] for reason in REASONS), unlisted]
         yield f"| {port} | {' | '.join(_number(count) for count in counts)} |"
@@ -87,7 +88,8 @@ def _packages(results: Results, found: Found, ports: Sequence[str]) -> Iterable[
 
 
 def _cell(measured: Measured, found: Found, port: str, package: str) -> str:
-    ends = Counter(measured.unlike.values())
+    foreign = found.by_port[port][package].foreign
+    ends = Counter(outcome for test, outcome in measured.unlike.items() if test not in foreign)
     text = _counts(measured.passed, sum(ends[each] for each in _FAILED), ends["skip"])
     if measured.status == "limit":
         text += ", broken off"

@@ -32,6 +32,7 @@ class Stock:
 class Measured:
     """A package on a port."""
 
+    goarch: str
     status: str
     """As go says: "pass", "fail", "build-fail", "skip"; "limit" for one that took too long."""
     names: int
@@ -42,11 +43,11 @@ class Measured:
     """Host time."""
 
     @classmethod
-    def of(cls, status: str, seconds: float, compared: Compared) -> Measured:
+    def of(cls, goarch: str, status: str, seconds: float, compared: Compared) -> Measured:
         names, passed, unlike, elsewhere = (
             compared.names, compared.passed, compared.unlike, compared.elsewhere,
         )  # fmt: skip
-        return cls(status, names, passed, unlike, elsewhere, round(seconds, 1))
+        return cls(goarch, status, names, passed, unlike, elsewhere, round(seconds, 1))
 
     @property
     def compared(self) -> Compared:

@@ -114,11 +114,11 @@ class Session:
             known=frozenset(stock.seen),
             same_architecture=bench.port.guest.goarch == _goarch(),
         )
-        measured = Measured.of(ran.status, ran.seconds, compared)
+        measured = Measured.of(bench.port.guest.goarch, ran.status, ran.seconds, compared)
         with self._lock:
             self.results.ports.setdefault(port, {})[package] = measured
             self.results.save(self.path)
-        verdict = judge(compared, listed)
+        verdict = judge(compared, listed, self.lists.elsewhere(package, measured.goarch))
         if self.output is not None:
             self._keep(f"{port}-{package.replace('/', '_')}.txt", ran, verdict)
         return (
@@ -176,8 +176,8 @@ def verdicts(results: Results, lists: Lists) -> Found:
         own = found.by_port[port] = {}
         names = bounded = 0
         for package, each in sorted(measured.items()):
-            verdict = own[package] = judge(each.compared, lists.of(package, port))
-            names += each.names
+            verdict = own[package] = _verdict(each, lists, package, port)
+            names += each.names - len(verdict.foreign)
             bounded += sum(reason in BOUNDED for reason in verdict.reasons.values())
             _say(found, port, package, each, verdict)
         for out in lists.exclusions:
@@ -210,8 +210,13 @@ def _say(found: Found, port: str, package: str, measured: Measured, verdict: Ver
         found.well = False
 
 
+def _verdict(measured: Measured, lists: Lists, package: str, port: str) -> Verdict:
+    foreign = lists.elsewhere(package, measured.goarch)
+    return judge(measured.compared, lists.of(package, port), foreign)
+
+
 def _well(measured: Measured, lists: Lists, package: str, port: str) -> bool:
-    verdict = judge(measured.compared, lists.of(package, port))
+    verdict = _verdict(measured, lists, package, port)
     return not verdict.unlisted and not verdict.idle and measured.status not in ("limit", "build-fail")
 
 
