@@ -15,14 +15,14 @@ FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
 LISTS = read_lists(FOLDER)
 
 
-def tests_of(package: str) -> str:
+def sources(package: str) -> str:
     folder = find_toolchain().goroot / "src" / package
     return "\n".join(path.read_text("utf-8") for path in sorted(folder.glob("*_test.go")))
 
 
 @pytest.mark.parametrize("package", sorted({each.package for each in (*LISTS.differences, *LISTS.foreign)}))
 def test_what_is_listed_is_there(package: str) -> None:
-    functions = set(re.findall(r"^func (\w+)\(", tests_of(package), re.MULTILINE))
+    functions = set(re.findall(r"^func (\w+)\(", sources(package), re.MULTILINE))
     listed = {
         top(test)
         for each in (*LISTS.differences, *LISTS.foreign)
@@ -35,7 +35,7 @@ def test_what_is_listed_is_there(package: str) -> None:
 def test_what_skips_itself_says_so() -> None:
     assert LISTS.foreign
     for each in LISTS.foreign:
-        assert each.says in tests_of(each.package)
+        assert each.says in sources(each.package)
 
 
 def test_packages_left_out_are_there() -> None:
