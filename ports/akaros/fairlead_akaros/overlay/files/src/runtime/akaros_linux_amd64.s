@@ -226,7 +226,7 @@ TEXT time·now<ABIInternal>(SB),NOSPLIT,$0-24
 	MOVQ	DI, CX
 	RET
 
-// userMove and userLength access what may not be there, each by an instruction that begins a function of its
+// userMove and length access what may not be there, each by an instruction that begins a function of its
 // own. After a fault there sigHand goes on at the function that follows it.
 
 // func userMove(to, from, n uintptr) bool
@@ -246,8 +246,8 @@ TEXT runtime·userMoveFault(SB),NOSPLIT|NOFRAME,$0-25
 	MOVB	$0, ret+24(FP)
 	RET
 
-// func userLength(p uintptr) uintptr
-TEXT runtime·userLength(SB),NOSPLIT|NOFRAME,$0-16
+// func length(p uintptr) uintptr
+TEXT runtime·length(SB),NOSPLIT|NOFRAME,$0-16
 	MOVQ	p+0(FP), DI
 	MOVQ	$-1, CX
 	XORL	AX, AX

@@ -97,7 +97,7 @@ func (f *callFrame) translateFchmod() { f.mode(0, f.arg[0], f.arg[1]) }
 
 //go:nosplit
 func (f *callFrame) translateFchmodat() {
-	if !fromCwd(f.arg[0], f.arg[1]) {
+	if f.arg[1] == 0 || !fromCwd(f.arg[0], f.arg[1]) {
 		f.posix()
 		return
 	}
@@ -139,7 +139,8 @@ func settable(t timespec) bool {
 //go:nosplit
 func (f *callFrame) translateUtimensat() {
 	a := &f.arg
-	if a[1] != 0 && !fromCwd(a[0], a[1]) || a[3] != 0 {
+	fromCwd := fromCwd(a[0], a[1])
+	if fromCwd == (a[1] == 0) || a[3] != 0 { // without a path it is the descriptor's
 		f.posix()
 		return
 	}

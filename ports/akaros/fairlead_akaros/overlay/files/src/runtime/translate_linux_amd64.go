@@ -89,9 +89,9 @@ func (f *callFrame) fail(errno int) { f.ret = uintptr(-errno) }
 //go:noescape
 func userMove(to, from, n uintptr) bool
 
-// userLength is how long the string at p is; where memory ends before the string does, two bytes more than
-// there are, so that whoever reads as many finds that out.
-func userLength(p uintptr) uintptr
+// length is how long the string at p is; where memory ends before the string does, two bytes more than there
+// are, so that the kernel, which is told how long a path is, finds that out.
+func length(p uintptr) uintptr
 
 // load fetches n bytes of the program's; false, and EFAULT, if they are not there.
 //
@@ -124,16 +124,6 @@ func room(at, n uintptr) bool {
 		}
 	}
 	return userMove(at+n-1, at+n-1, 1)
-}
-
-// length is how long the string at p is, for a call that reads it with its length.
-//
-//go:nosplit
-func length(p uintptr) uintptr {
-	if p < 4096 {
-		return 0 // for the kernel to refuse
-	}
-	return userLength(p)
 }
 
 // fromCwd: is the path at p one that Akaros' calls take, absolute or relative to the working directory?
@@ -422,7 +412,11 @@ func (f *callFrame) translateNotify() {
 //go:nosplit
 func (f *callFrame) translateNunmount() {
 	a := &f.arg
-	f.kernel(usys.Constant(usys.SYS_NUNMOUNT), a[0], length(a[0]), a[1], length(a[1]), 0, 0)
+	source := uintptr(0)
+	if a[0] != 0 {
+		source = length(a[0])
+	}
+	f.kernel(usys.Constant(usys.SYS_NUNMOUNT), a[0], source, a[1], length(a[1]), 0, 0)
 }
 
 //go:nosplit
