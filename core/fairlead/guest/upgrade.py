@@ -27,7 +27,7 @@ from fairlead.port import Port
 __all__ = ["PACKAGES", "PASSES", "Pair", "Pass", "Problem", "Trial", "add_known", "entry_text", "try_version"]
 
 PASSES = ("edits apply", "programs build", "tests build", "tests run")
-PACKAGES = ("errors", "sort", "strings", "sync/atomic", "time")
+PACKAGES = ("errors", "io", "sort", "strings")
 """Packages of the standard library whose tests need nothing that a port might not have."""
 
 _PROGRAM = """\
