@@ -177,7 +177,11 @@ func atonce() {
 	fmt.Println("at once", len(seen), alive)
 }
 
+// Packages are initialised on the first thread, whose identifier is the process', as on Linux.
+var first = uintptr(syscall.Getpid()) == gettid()
+
 func main() {
+	fmt.Println("first", first)
 	aimed()
 	timed()
 	many()
@@ -186,6 +190,7 @@ func main() {
 """
 
 SAID = """\
+first true
 aimed true 8 true
 cut true true
 timed errno 0 true false

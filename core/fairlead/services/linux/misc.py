@@ -63,7 +63,7 @@ def getrandom(process: Process, address: int, size: int, flags: int) -> int:
 
 
 def prlimit64(process: Process, pid: int, resource: int, new: int, old: int) -> int:
-    if i32(pid) not in (0, process.pid):
+    if process.number(pid) not in (0, process.pid):
         raise GuestRefusal(ESRCH)
     resource = u32(resource)
     if resource not in process.limits:

@@ -16,6 +16,7 @@ from fairlead.services.linux.delivery import Delivery
 from fairlead.services.linux.handler import Handler
 from fairlead.services.linux.limits import RLIMIT_NOFILE, default_limits
 from fairlead.services.linux.numbers import name_of
+from fairlead.services.linux.structures import i32, i64
 from fairlead.services.linux.timers import Timers
 from fairlead.services.randomness import Randomness
 from fairlead.services.signals import AltStack, SignalTable
@@ -92,6 +93,10 @@ class Process:
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self.deliver_signal = self.delivery.deliver
         files.add_proc_file(b"maps", self._maps)
+
+    def number(self, value: int) -> int:
+        """A process identifier as calls pass it: an int, or as wide as this process' threads have it."""
+        return i64(value) if self.thread_id_size == 8 else i32(value)
 
     # -- what the port's hooks call ---------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def _check(number: int) -> int:
 
 def kill(process: Process, pid: int, number: int) -> int:
     """To the process itself, by its number, as its group or as "my group"; there is no other."""
-    if i32(pid) not in (process.pid, 0, -process.pid):
+    if process.number(pid) not in (process.pid, 0, -process.pid):
         _check(number)
         raise GuestRefusal(ESRCH)
     number = _check(number)
@@ -155,9 +155,10 @@ def _to_thread(process: Process, identifier: int, number: int) -> int:
 
 
 def tgkill(process: Process, pid: int, identifier: int, number: int) -> int:
-    if i32(pid) <= 0 or not identifier:
+    pid = process.number(pid)
+    if pid <= 0 or not identifier:
         raise GuestRefusal(EINVAL)
-    if i32(pid) != process.pid:
+    if pid != process.pid:
         raise GuestRefusal(ESRCH)
     return _to_thread(process, identifier, number)
 

@@ -79,7 +79,7 @@ def setgroups(process: Process) -> Result:
 
 def group_id(process: Process, pid: int) -> int:
     """getpgid(2), getsid(2): the process leads its own group and session."""
-    if i32(pid) not in (0, process.pid):
+    if process.number(pid) not in (0, process.pid):
         raise GuestRefusal(ESRCH)
     return process.pid
 
@@ -90,9 +90,9 @@ def getpgrp(process: Process) -> int:
 
 def setpgid(process: Process, pid: int, group: int) -> int:
     """Allowed where it changes nothing."""
-    if i32(pid) not in (0, process.pid):
+    if process.number(pid) not in (0, process.pid):
         raise GuestRefusal(ESRCH)
-    if i32(group) not in (0, process.pid):
+    if process.number(group) not in (0, process.pid):
         raise GuestRefusal(EPERM)
     return 0
 
@@ -106,7 +106,7 @@ def getpriority(process: Process, which: int, who: int) -> int:
     """20 minus a nice value of 0, as the kernel answers it."""
     if i32(which) not in (0, 1, 2):
         raise GuestRefusal(EINVAL)
-    if i32(who) not in (0, process.pid):
+    if process.number(who) not in (0, process.pid):
         raise GuestRefusal(ESRCH)
     return 20
 

@@ -69,13 +69,15 @@ class Ethanol:
         self.memory = AddressSpace(services.machine)
         self._chosen: Chosen = read_device_tree(services.machine.device_tree())
         self._ring = Ring(self.memory, self._record, _option(services, "lives"))
+        pid = self._record.field("m0")  # as on Linux, that of the first thread
         self._process = Process(
             services,
             self.memory,
             "riscv64",
-            files=Files.create(services, services.program),
+            files=Files.create(services, services.program, pid=pid),
             trampoline=_return_trampoline(extension),
             thread_id_size=8,
+            pid=pid,
         )
 
     # -- the hooks -------------------------------------------------------------------------------------
