@@ -67,6 +67,14 @@ def test_names_of_another_architecture() -> None:
     assert "TestHost" not in found.unlike
 
 
+def test_names_with_the_words_of_an_error() -> None:
+    renamed: dict[str, Outcome] = {"TestB/no_such_file": "pass"}
+    assert compared(renamed, without=("TestB/y",)) == Compared(4, 4, {}, 1)
+    assert compared({**renamed, "TestB": "fail"}, without=("TestB/y",)).unlike["TestB/y"] == "missing"
+    failed = compared({"TestB/no_such_file": "fail", "TestB": "fail"}, without=("TestB/y",))
+    assert failed.unlike == {"TestB": "fail", "TestB/no_such_file": "fail", "TestB/y": "missing"}
+
+
 def listed(*tests: str) -> dict[str, Reason]:
     return dict.fromkeys(tests, "exec")
 

@@ -22,7 +22,7 @@ class Compared:
     unlike: dict[str, Outcome]
     """Those that do not, and tests that fail on the port alone."""
     elsewhere: int
-    """Names that stock Linux has on the host's architecture and nobody on the port's."""
+    """Names that stock Linux has and the port has not: of the host's architecture, or told otherwise here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def compare(
 
     `compiled` are the tests in the package's files for the port's architecture. On another architecture than
     the host's, a subtest that is never begun while its test passes has a name of the host's architecture;
-    on the same one it is a difference. `known` are the names that stock Linux has at all, steady or not: a
+    on the same one it is a difference, unless its test has as many subtests here: then one has another name
+    (an error's words are in it). `known` are the names that stock Linux has at all, steady or not: a
     failure of one that is not steady tells nothing.
     """
     unlike: dict[str, Outcome] = {}
@@ -74,7 +75,11 @@ def compare(
             elsewhere += 1
             continue
         got = here.get(test, "missing")
-        if got == "missing" and not same_architecture and _parent_passed(test, here):
+        around = _begun_around(test, here) if got == "missing" else ""
+        named_otherwise = here.get(around) == "pass" and (
+            not same_architecture or _inner(around, stock) == _inner(around, here)
+        )
+        if named_otherwise:
             elsewhere += 1
             continue
         names += 1
@@ -99,14 +104,14 @@ def _empty(stock: Mapping[str, Outcome]) -> set[str]:
     return {test for test, outcomes in inner.items() if outcomes == {"skip"} and stock.get(test) == "pass"}
 
 
-def _parent_passed(test: str, here: Mapping[str, Outcome]) -> bool:
-    """Whether the nearest test around this one that has begun has passed."""
-    name = test
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        if name in here:
-            return here[name] == "pass"
-    return False
+def _begun_around(test: str, here: Mapping[str, Outcome]) -> str:
+    """The nearest test around this one that has begun; "" if none has."""
+    return next((name for name in _around(test) if name in here), "")
+
+
+def _inner(test: str, run: Mapping[str, Outcome]) -> int:
+    """How many subtests a test has, at any depth."""
+    return sum(name.startswith(f"{test}/") for name in run)
 
 
 def explained(test: str, unlike: Mapping[str, Outcome], listed: Mapping[str, Reason]) -> Reason | None:
