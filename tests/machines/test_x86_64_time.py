@@ -38,6 +38,50 @@ def test_a_deadline_is_met_exactly(make_pc: Callable[..., PcLab], counter: str, 
     assert lab.machine.run(clock.now(), nothing) is Stop.DEADLINE
 
 
+@pytest.mark.parametrize(("counter", "per_turn"), [("blocks", 1), ("instructions", 2)])
+def test_work_is_what_the_guest_has_executed(
+    make_pc: Callable[..., PcLab], counter: str, per_turn: int
+) -> None:
+    """Neither what was charged nor what was idled away."""
+    lab = make_pc(counter=counter)
+    lab.load(SPIN)
+    clock = lab.machine.clock
+    assert clock.work == 0
+    for charge, idle in ((0, 0), (1000, 0), (3, 500), (0, 7 * SECOND)):
+        clock.charge(charge)
+        clock.idle_until(clock.now() + idle)
+        lab.machine.run(clock.now() + 400, nothing)
+        assert clock.work == lab.cpu.get("rax") * per_turn > 0
+
+
+@pytest.mark.parametrize("counter", ["blocks", "instructions"])
+def test_traps_and_time_reads_are_charged_and_are_no_work(
+    make_pc: Callable[..., PcLab], counter: str
+) -> None:
+    lab = make_pc(counter=counter)
+    lab.load("0f31 48ffc1 cd30 ebf7")  # rdtsc; inc rcx; int 0x30; jmp
+    clock = lab.machine.clock
+
+    def turns(count: int) -> int:
+        before = clock.work
+        lab.machine.run(clock.now() + SECOND, lambda trap: lab.cpu.get("rcx") % count != 0)
+        return clock.work - before
+
+    turns(10)
+    spent = clock.now()
+    work = turns(10)
+    assert 0 < work <= 60
+    assert work == turns(10) == turns(10)
+    assert clock.now() - spent > 3 * work * 4
+
+
+def test_the_hosts_clock_counts_no_work(make_pc: Callable[..., PcLab]) -> None:
+    lab = make_pc(clock="host")
+    lab.load(SPIN)
+    lab.machine.run(lab.machine.clock.now() + MS, nothing)
+    assert lab.machine.clock.work == 0
+
+
 @pytest.mark.parametrize("counter", ["blocks", "instructions"])
 def test_stops_do_not_split_instructions(make_pc: Callable[..., PcLab], counter: str) -> None:
     """An increment in memory is done once however often the run is cut; facts count 271 lost in 300 stops."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,9 @@ class Report:
     """Repetitions asked for."""
     baseline: str
     interrupted: bool
-    columns: Sequence[Column]
-    cases: Sequence[Case]
-    outcomes: Sequence[Outcome]
+    columns: list[Column]
+    cases: list[Case]
+    outcomes: list[Outcome]
     start_host_ns: Mapping[str, list[float]]
     """Column to the CPU time of whole runs that do each benchmark's operation once: the start, above all."""
 
@@ -180,4 +181,7 @@ def _structured(path: Path, text: str) -> Report:
     except Exception as error:  # a document of any shape may stand there, and cattrs calls what it holds
         said_wrong = "; ".join(cattrs.transform_error(error))
         raise UsageError(f"{path}: {said_wrong}", hint=_HINT) from error
+    for outcome in report.outcomes:
+        if not all(isfinite(each) for each in (*outcome.guest_ns, *outcome.host_ns)):
+            raise UsageError(f"{path}: {outcome.case} on {outcome.column} has a figure that is no number")
     return report

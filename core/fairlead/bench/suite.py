@@ -26,7 +26,7 @@ class About(NamedTuple):
 
 SUITE: dict[str, About] = {
     "ThreadCreate": About("newosproc", 1000, "an OS thread begins and ends, with its goroutine"),
-    "ThreadSwitch": About("newosproc", 2000, "a message to a goroutine on another thread, and back"),
+    "ThreadSwitch": About("newosproc", 2000, "a message to a thread's goroutine, and back"),
     "Nanotime": About("nanotime", 50_000, "runtime.nanotime, by time.Since"),
     "TimeNow": About("nanotime", 50_000, "time.Now: wall clock and monotonic time"),
     "TimerLatency": About("handle_trap", 500, "how late a sleep of 100 µs ends"),
@@ -36,8 +36,8 @@ SUITE: dict[str, About] = {
     "WriteSmall": About("syscall", 20_000, "16 bytes to /dev/null"),
     "Read64K": About("syscall", 5000, "64 KiB from a file in memory"),
     "FutexPingPong": About("syscall", 5000, "two threads hand a word to and fro by futex"),
-    "SignalSelf": About("deliver_signal", 2000, "kill of the own process, until a goroutine is told"),
-    "SignalThread": About("deliver_signal", 2000, "tgkill of another thread, until a goroutine is told"),
+    "SignalSelf": About("deliver_signal", 2000, "kill of itself, until a goroutine is told"),
+    "SignalThread": About("deliver_signal", 2000, "tgkill of a thread, until a goroutine is told"),
     "ChannelPingPong": About("runtime", 30_000, "a message to another goroutine, and back"),
     "GoroutineSpawn": About("runtime", 20_000, "a goroutine begins and ends"),
     "GC": About("runtime", 8, "a collection with 65,535 small objects alive"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,7 +171,7 @@ def _list() -> int:
     from fairlead.bench.suite import SUITE
 
     for name, about in SUITE.items():
-        click.echo(f"{name:<16} {about.group:<15} {about.sentence}")
+        click.echo(f"{name:<15} {about.group:<14} {about.sentence}")
     return 0
 
 
@@ -180,10 +182,25 @@ def _run(session: Session) -> Report:
     session.tell = status.show
     if not sys.stderr.isatty():
         session.told = lambda case: click.echo(f"{case.name}: measured", err=True)
+    with _ended_like_interrupted():
+        try:
+            return session.run()
+        finally:
+            status.clear()
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Whoever tells us to end (`timeout`, a CI runner) is given what is measured, as Ctrl-C is."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        return session.run()
+        yield
     finally:
-        status.clear()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _write(report: Report, save: Path | None, output: Path | None, page: Path | None) -> None:
