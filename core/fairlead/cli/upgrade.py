@@ -13,9 +13,10 @@ import click
 from fairlead.errors import UsageError
 from fairlead.guest.cache import Cache
 from fairlead.guest.goversions import fetch_toolchain, version_key
+from fairlead.guest.known import add_known, entry_text
 from fairlead.guest.progress import StatusLine
 from fairlead.guest.toolchain import Toolchain, find_toolchain
-from fairlead.guest.upgrade import PACKAGES, PASSES, Trial, add_known, entry_text, try_version
+from fairlead.guest.upgrade import PACKAGES, PASSES, Trial, try_version
 from fairlead.plugins import find_port
 from fairlead.port import Port
 

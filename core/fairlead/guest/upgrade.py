@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from fairlead.errors import FairleadError, PortError
+from fairlead.errors import FairleadError
 from fairlead.guest.build import go_environment
 from fairlead.guest.cache import Cache
 from fairlead.guest.edits import FileEdits, misfits, read_edits
@@ -20,11 +19,12 @@ from fairlead.guest.flags import take_goflags
 from fairlead.guest.gocommand import adapt, runner
 from fairlead.guest.gotest import TestRun
 from fairlead.guest.identity import host_hash
+from fairlead.guest.known import Pair
 from fairlead.guest.overlay import make_overlay
 from fairlead.guest.toolchain import Finished, Toolchain
 from fairlead.port import Port
 
-__all__ = ["PACKAGES", "PASSES", "Pair", "Pass", "Problem", "Trial", "add_known", "entry_text", "try_version"]
+__all__ = ["PACKAGES", "PASSES", "Pass", "Problem", "Trial", "try_version"]
 
 PASSES = ("edits apply", "programs build", "tests build", "tests run")
 PACKAGES = ("errors", "io", "sort", "strings")
@@ -87,16 +87,6 @@ class Pass:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A source of this Go version that the port edits, as edits.toml lists it."""
-
-    path: str
-    go: str
-    sha256: str
-    listed: bool
-
-
 @dataclass(slots=True)
 class Trial:
     """A port and a Go version."""
@@ -116,36 +106,6 @@ class Trial:
     def breaks(self) -> str:
         """The pass that failed, or nothing."""
         return next((each.name for each in self.passes if each.status == "failed"), "")
-
-
-def add_known(edits: Path, pairs: Sequence[Pair]) -> list[str]:
-    """Add what is not listed yet to the `known` lists of an edits.toml; the paths that were added to.
-
-    The file's other text stays as it is.
-    """
-    text = edits.read_text("utf-8")
-    changed: list[str] = []
-    for pair in pairs:
-        if pair.listed:
-            continue
-        # The list ends at the first "]" after the path: neither versions nor hashes hold one.
-        place = re.compile(
-            rf'^path = "{re.escape(pair.path)}"[^\[]*^known = (\[[^\]]*?)(?=\s*,?\s*\])', re.MULTILINE
-        )
-        match = place.search(text)
-        if match is None:
-            raise PortError(f"{edits}: {pair.path} has no `known = [...]` right after its path")
-        comma = "," if match[1].strip() != "[" else ""
-        entry = f"{comma} {{ {entry_text(pair)} }}"
-        text = text[: match.end()] + entry + text[match.end() :]
-        changed.append(pair.path)
-    edits.write_text(text, "utf-8")
-    return changed
-
-
-def entry_text(pair: Pair) -> str:
-    """What stands between the braces of an entry in `known`."""
-    return f'go = "{pair.go}", sha256 = "{pair.sha256}"'
 
 
 class _Failed(Exception):

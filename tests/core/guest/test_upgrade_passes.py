@@ -12,8 +12,9 @@ import pytest
 from fairlead.errors import PortError
 from fairlead.guest.cache import Cache
 from fairlead.guest.edits import Known, read_edits
+from fairlead.guest.known import Pair, add_known
 from fairlead.guest.toolchain import Toolchain
-from fairlead.guest.upgrade import PASSES, Pair, Trial, add_known, try_version
+from fairlead.guest.upgrade import PASSES, Trial, try_version
 from fairlead.port import Port
 
 EDITS = """# A comment that stays.
