@@ -1,4 +1,4 @@
-"""The `known` lists of an edits.toml: sources, by Go version and content, that a port's edits are good for."""
+"""The `known` lists of an edits.toml: sources, by Go version and content, that edits are good for."""
 
 from __future__ import annotations
 
