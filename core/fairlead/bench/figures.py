@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import comb, sqrt
 from statistics import NormalDist, median
 
-__all__ = ["ALPHA", "Change", "Summary", "change", "p_value", "summarize"]
+__all__ = ["ALPHA", "Change", "Summary", "change", "p_value", "ratio_text", "summarize"]
 
 ALPHA = 0.05
 """The chance of claiming a difference where there is none, for one comparison."""
@@ -98,6 +98,12 @@ def _doubled_rank(together: Sequence[float], value: float) -> int:
     return bisect_left(together, value) + 1 + bisect_right(together, value)
 
 
+def ratio_text(ratio: float) -> str:
+    """ "×1.25"; more digits where it is next to one."""
+    digits = 3 if 0.995 <= ratio < 1.005 else 2 if ratio < 9.995 else 0
+    return f"×{ratio:.{digits}f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Samples beside those of a baseline."""
@@ -113,8 +119,7 @@ class Change:
         """ "×1.25", or "~" where no difference is claimed."""
         if not self.claimed or self.ratio is None:
             return "~"
-        digits = 3 if 0.995 <= self.ratio < 1.005 else 2 if self.ratio < 9.995 else 0
-        return f"×{self.ratio:.{digits}f}"
+        return ratio_text(self.ratio)
 
 
 def change(baseline: Sequence[float], samples: Sequence[float], *, exact: bool = False) -> Change:

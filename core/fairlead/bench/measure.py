@@ -14,8 +14,11 @@ from fairlead.bench.targets import Target
 from fairlead.errors import FairleadError
 from fairlead.testing.runner import Ran, Runner
 
-__all__ = ["Failed", "Measurement", "Package", "run_lines"]
+__all__ = ["FEW", "Failed", "Measurement", "Package", "run_lines"]
 
+FEW = 2
+"""Operations of the run that is taken off. With more than one, package testing does all that it does for
+many, so what is left is the operations alone."""
 _COUNTED = ("hooks", "traps", "system_calls", "hook_host_ns")
 
 
@@ -63,15 +66,18 @@ class _Bench:
     image: Path
     cwd: Path
     outcome: Outcome
+    name: str = field(init=False)
     pattern: str = field(init=False)
 
     def __post_init__(self) -> None:
-        name = self.case.name.removeprefix(f"{self.case.package}.")
-        first, *rest = name.split("/")
+        self.name = self.case.name.removeprefix(f"{self.case.package}.")
+        first, *rest = self.name.split("/")
         self.pattern = "/".join([f"^Benchmark{re.escape(first)}$", *(f"^{re.escape(it)}$" for it in rest)])
 
     def run(self, iterations: int, *, count: bool = False) -> tuple[Ran, Line]:
-        """One process that runs the benchmark once, and then `iterations` times if that is more."""
+        """One process that does `iterations` operations, besides what it does for any number above one: its
+        start, the one operation that package testing tries first unless the benchmark has a b.Loop, and what
+        the benchmark does before its operations."""
         flags = [
             "-test.run=^$",
             f"-test.bench={self.pattern}",
@@ -80,45 +86,48 @@ class _Bench:
             "-test.benchmem",
         ]
         ran = self.target.run(self.runner, self.image, flags, self.cwd, count=count)
-        lines = run_lines(ran)
+        lines = [each for each in run_lines(ran) if each.name == self.name]
         if not lines:
             skipped = re.search(r"^--- SKIP: .*\n((?:\s+.*\n)+)", ran.stdout, re.MULTILINE)
             raise Failed(f"skipped: {' '.join(skipped[1].split())}" if skipped else "gave no result")
+        if lines[-1].iterations != iterations:
+            raise Failed(f"did {lines[-1].iterations} operations where {iterations} were asked for")
         return ran, lines[-1]
 
     def count(self) -> None:
         """Count what an operation takes, in runs that are watched."""
-        one, _ = self.run(1, count=True)
-        many, line = self.run(self.case.iterations, count=True)
-        if not one.record or not many.record:
+        few, _ = self.run(FEW, count=True)
+        many, _ = self.run(self.case.iterations, count=True)
+        if not few.record or not many.record:
             raise Failed("its run left no record")
-        n = line.iterations
+        n = self.case.iterations - FEW
         self.outcome.clock = many.record["clock"]
-        self.outcome.work = (many.record["work"] - one.record["work"]) / n
+        self.outcome.work = (many.record["work"] - few.record["work"]) / n
         for name in _COUNTED:
-            setattr(self.outcome, name, _per_operation(one.record[name], many.record[name], n))
-        rest = (many.host_seconds - one.host_seconds) * 1e9 / n
+            setattr(self.outcome, name, _per_operation(few.record[name], many.record[name], n))
+        rest = (many.host_seconds - few.host_seconds) * 1e9 / n
         times = self.outcome.hook_host_ns
         times[""] = max(0.0, rest - sum(times.values()))
 
     def repeat(self) -> float:
         """Measure once more; the CPU time of what is not the benchmark."""
-        one, _ = self.run(1)
+        few, _ = self.run(FEW)
         many, line = self.run(self.case.iterations)
         try:
             guest = line.values["ns/op"]
         except KeyError:
             raise Failed("reports no ns/op") from None
         self.outcome.guest_ns.append(guest)
-        self.outcome.host_ns.append((many.host_seconds - one.host_seconds) * 1e9 / line.iterations)
+        n = self.case.iterations - FEW
+        self.outcome.host_ns.append((many.host_seconds - few.host_seconds) * 1e9 / n)
         self.outcome.metrics = {
             unit: value for unit, value in line.values.items() if unit not in ("ns/op", "MB/s")
         }
-        return one.host_seconds * 1e9
+        return few.host_seconds * 1e9
 
 
-def _per_operation(one: Mapping[str, Any], many: Mapping[str, Any], n: int) -> dict[str, float]:
-    more = {name: (count - one.get(name, 0)) / n for name, count in many.items()}
+def _per_operation(few: Mapping[str, Any], many: Mapping[str, Any], n: int) -> dict[str, float]:
+    more = {name: (count - few.get(name, 0)) / n for name, count in many.items()}
     return {name: count for name, count in more.items() if count > 0}
 
 
@@ -135,20 +144,14 @@ class Measurement:
     """Called when a case is done in all columns."""
     outcomes: list[Outcome] = field(default_factory=list)
     starts: dict[str, list[float]] = field(default_factory=dict)
-    _runners: list[Runner] = field(default_factory=list)
 
     def run(self, cases: Sequence[Case], package: Package, images: Mapping[str, Path | str]) -> None:
         """Measure the cases of one package; an image that is text is the reason why there is none.
 
         An interrupt ends what is under way and comes out of here; what was measured stays.
         """
-        try:
-            for at, case in enumerate(cases):
-                self._measure(case, package, images, f"{at + 1} of {len(cases)}")
-        except BaseException:
-            for runner in self._runners:
-                runner.stop()
-            raise
+        for at, case in enumerate(cases):
+            self._measure(case, package, images, f"{at + 1} of {len(cases)}")
 
     def _measure(self, case: Case, package: Package, images: Mapping[str, Path | str], which: str) -> None:
         benches: list[_Bench] = []
@@ -159,7 +162,7 @@ class Measurement:
             if isinstance(image, str):
                 outcome.why = image
                 continue
-            self._runners.append(runner := target.runner(self.seconds))
+            runner = target.runner(self.seconds)
             benches.append(_Bench(case, target, runner, image, package.folder, outcome))
         for bench in [each for each in benches if each.target.port is not None]:
             self.tell(f"{which}: {case.name} on {bench.target.name}, counting")
@@ -171,7 +174,6 @@ class Measurement:
                         f"{which}: {case.name} on {bench.target.name}, {repetition + 1} of {self.count}"
                     )
                     self._try(bench, lambda bench=bench: self._start(bench, bench.repeat()))  # type: ignore[misc]
-        self._runners.clear()
         self.told(case)
 
     def _start(self, bench: _Bench, nanoseconds: float) -> None:

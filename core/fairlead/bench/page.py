@@ -93,6 +93,9 @@ def _counted(report: Report, case: Case) -> list[tuple[str, str]]:
         if outcome is None or not outcome.hooks:
             continue
         said = [f"{_count(outcome.work)} {outcome.clock}"] if outcome.work else []
+        guest, host = outcome.guest(), outcome.host()
+        if guest is not None and host is not None and guest.median > 0 and outcome.exact:
+            said.append(f"{_count(host.median / guest.median)} ns of the host's CPU for one of the guest's")
         for kind in (outcome.traps, outcome.system_calls):
             busiest = sorted(kind.items(), key=lambda each: (-each[1], each[0]))[:6]
             said += [f"{_count(count)} {name}" for name, count in busiest if count >= 0.005]

@@ -95,7 +95,7 @@ def their_cases(
 
 
 def iterations_for(nanoseconds: float) -> int:
-    """A round number of operations for a benchmark that takes so long, at least two."""
-    most = max(2, min(_MOST, int(_LONG / max(1.0, nanoseconds))))
+    """A round number of operations for a benchmark that takes so long, at least ten."""
+    most = max(10, min(_MOST, int(_LONG / max(1.0, nanoseconds))))
     power: int = 10 ** (len(str(most)) - 1)
-    return max(2, power * next(factor for factor in (5, 2, 1) if factor * power <= most))
+    return power * next(factor for factor in (5, 2, 1) if factor * power <= most)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 from fairlead.bench.figures import Change, Summary, change, summarize
@@ -115,7 +116,7 @@ class Report:
     cases: list[Case]
     outcomes: list[Outcome]
     start_host_ns: Mapping[str, list[float]]
-    """Column to the CPU time of whole runs that do each benchmark's operation once: the start, above all."""
+    """Column to the CPU time of whole runs that do each benchmark's operation twice: the start, above all."""
 
     def outcome(self, case: str, column: str) -> Outcome | None:
         return next((each for each in self.outcomes if (each.case, each.column) == (case, column)), None)
@@ -128,6 +129,19 @@ class Report:
         """The benchmarks of which there is anything to say."""
         seen = {each.case for each in self.outcomes}
         return [case for case in self.cases if case.name in seen]
+
+    def mean_ratio(self, column: str, *, host: bool) -> float | None:
+        """The geometric mean of a column's ratios to the baseline, over the benchmarks that both have; None
+        for the baseline itself, and where none can be compared."""
+        ratios = []
+        for case in self.cases:
+            mine, base = self.outcome(case.name, column), self.base(case.name)
+            if mine is None or base is None or mine is base:
+                continue
+            change = mine.host_change(base) if host else mine.guest_change(base)
+            if change is not None and change.ratio is not None and change.ratio > 0:
+                ratios.append(change.ratio)
+        return geometric_mean(ratios) if ratios else None
 
     @property
     def ok(self) -> bool:

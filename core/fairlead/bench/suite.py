@@ -41,7 +41,7 @@ SUITE: dict[str, About] = {
     "ChannelPingPong": About("runtime", 30_000, "a message to another goroutine, and back"),
     "GoroutineSpawn": About("runtime", 20_000, "a goroutine begins and ends"),
     "GC": About("runtime", 8, "a collection with 65,535 small objects alive"),
-    "Garbage": About("runtime", 2, "8 goroutines make 8 MiB of small garbage"),
+    "Garbage": About("runtime", 4, "8 goroutines make 8 MiB of small garbage"),
     "JSON": About("workload", 200, "20 structures to JSON and back"),
     "SHA256": About("workload", 1000, "64 KiB hashed"),
     "Sort": About("workload", 30, "10,000 numbers sorted"),

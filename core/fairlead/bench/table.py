@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fairlead.bench.figures import Change, Summary
+from fairlead.bench.figures import Change, Summary, ratio_text, summarize
 from fairlead.bench.report import Case, Outcome, Report
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ def tables(report: Report) -> Iterable[RenderableType]:
                 table.add_section()
         _row(guests, report, case, host=False)
         _row(hosts, report, case, host=True)
+    if len(report.measured) > 1 and len(report.columns) > 1:
+        for table, host in ((guests, False), (hosts, True)):
+            table.add_section()
+            means = (report.mean_ratio(column.name, host=host) for column in report.columns)
+            table.add_row("mean ratio", *(ratio_text(each) if each is not None else "" for each in means))
     if report.start_host_ns:
-        from fairlead.bench.figures import summarize
-
         starts = (report.start_host_ns.get(each.name) for each in report.columns)
-        hosts.add_section()
         hosts.add_row("a process", *(duration(summarize(each).median) if each else "" for each in starts))
     return guests, hosts
 
@@ -88,7 +90,8 @@ def _beside(figure: Summary, change: Change | None) -> str:
 def footnotes(report: Report) -> Iterable[str]:
     """What the signs mean, and every failure with its reason."""
     yield "* baseline; ± half the interval of the median, as a part of it; × ratio to the"
-    yield f"baseline's; ~ no difference that {report.count} repetitions carry"
+    yield f"baseline's; ~ no difference that {report.count} repetitions carry; mean ratio: geometric, of"
+    yield "all rows; a process: one that does an operation twice, its start above all"
     for each in report.outcomes:
         if each.why:
             yield f"{each.column} fails {each.case}: {each.why}"

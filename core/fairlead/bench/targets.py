@@ -80,7 +80,17 @@ class Target:
     def run(
         self, runner: Runner, image: Path, flags: Sequence[str], cwd: Path, *, count: bool = False
     ) -> Ran:
-        """Run an image with -test flags; with `count`, a port's run is observed and its record read back."""
+        """Run an image with -test flags; with `count`, a port's run is observed and its record read back.
+
+        An interrupt ends the run and comes out of here.
+        """
+        try:
+            return self._run(runner, image, flags, cwd, count)
+        except BaseException:
+            runner.stop()
+            raise
+
+    def _run(self, runner: Runner, image: Path, flags: Sequence[str], cwd: Path, count: bool) -> Ran:
         if self.port is None:
             return runner.run(str(image), *flags, cwd=cwd, record=False)
         observe = ["--time-hooks"] if count else []

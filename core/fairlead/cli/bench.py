@@ -48,7 +48,7 @@ _File = click.Path(path_type=Path)
 )
 @click.option(
     "--iterations",
-    type=click.IntRange(2, 100_000_000),
+    type=click.IntRange(3, 100_000_000),
     help="Operations in one run of each benchmark.  [default: some tenths of a second]",
 )
 @click.option(

@@ -67,7 +67,7 @@ def module(tmp_path: Path) -> Path:
         (["--peer", "vax"], "no peer is called 'vax'"),
         (["--baseline", "vax"], "no port is called 'vax'"),
         (["--count", "0"], "--count"),
-        (["--iterations", "1"], "--iterations"),
+        (["--iterations", "2"], "--iterations"),
         (["--html", "/nowhere/page.html"], "there is no folder /nowhere"),
         (["--port", "opensbi", "--no-peers", "./nowhere"], "go finds no package ./nowhere"),
         (["--port", "opensbi", "--no-peers", "--filter", "^Nothing$"], "matches '^Nothing$'"),
