@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from fairlead.guest.toolchain import find_toolchain
 from fairlead.testing.stdlib.events import top
 from fairlead.testing.stdlib.lists import read_lists
+from fairlead.testing.stdlib.page import write_page
+from fairlead.testing.stdlib.results import Results
+from fairlead.testing.stdlib.session import verdicts
 
 FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
 LISTS = read_lists(FOLDER)
@@ -44,3 +48,13 @@ def test_packages_left_out_are_there() -> None:
         assert each.why
         for package in each.packages:
             assert list((source / package).glob("*_test.go")), package
+
+
+def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
+    page = FOLDER.parent.parent / "docs" / "compatibility.md"
+    go = json.loads((FOLDER / "results.json").read_text("utf-8"))["go"]
+    results = Results.load(FOLDER / "results.json", go)
+    copy = tmp_path / "page.md"
+    copy.write_text(page.read_text("utf-8"))
+    write_page(copy, results, LISTS, verdicts(results, LISTS))
+    assert copy.read_text("utf-8") == page.read_text("utf-8"), "run nox -s stdlib -- --judge"
