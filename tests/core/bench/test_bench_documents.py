@@ -158,6 +158,20 @@ def test_durations_have_three_digits(nanoseconds: float, text: str) -> None:
     assert duration(nanoseconds) == text
 
 
+def test_the_mean_ratio_is_geometric_and_of_what_can_be_compared() -> None:
+    made = report(
+        outcome("One", "opensbi", [100.0], [10.0]),
+        outcome("One", "akaros", [200.0], [40.0]),
+        outcome("Two", "opensbi", [100.0], [10.0]),
+        outcome("Two", "akaros", [100.0], [10.0], clock="host"),
+        outcome("Three", "opensbi", [100.0], [10.0]),
+        outcome("Three", "akaros", [], [], why="no"),
+    )
+    assert made.mean_ratio("akaros", host=False) == pytest.approx(2)
+    assert made.mean_ratio("akaros", host=True) == pytest.approx(2)
+    assert made.mean_ratio("opensbi", host=True) is None
+
+
 def test_a_comparison_says_what_changed() -> None:
     new = report(
         outcome("Null", "opensbi", [136.0] * 4, SLOW),

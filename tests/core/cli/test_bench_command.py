@@ -34,6 +34,12 @@ func BenchmarkGood(b *testing.B) {
 	}
 }
 
+func BenchmarkLoop(b *testing.B) {
+	for b.Loop() {
+		os.Getppid()
+	}
+}
+
 func BenchmarkPicky(b *testing.B) {
 	if runtime.GOARCH == "riscv64" {
 		b.Fatal("not here")
@@ -133,14 +139,18 @@ def test_a_port_that_fails_has_a_reason_and_the_others_go_on(
     whys = {
         (each["case"].partition(".com/bad.")[2], each["column"]): each["why"] for each in document["outcomes"]
     }
-    assert whys.pop(("Picky", "opensbi")) == "bad_test.go:22: not here"
+    assert whys.pop(("Picky", "opensbi")) == "bad_test.go:28: not here"
     for port in ("opensbi", "linux-amd64"):
         assert "--max-time" in whys.pop(("Never", port))
+    for each in document["outcomes"]:
+        if "Good" in each["case"] or "Loop" in each["case"]:
+            assert each["system_calls"]["getppid"] == 1, each["case"]
     assert whys == {
+        ("Loop", "opensbi"): "", ("Loop", "linux-amd64"): "",
         ("Good/one", "opensbi"): "", ("Good/one", "linux-amd64"): "", ("Good/two", "opensbi"): "",
         ("Good/two", "linux-amd64"): "", ("Picky", "linux-amd64"): "",
     }  # fmt: skip
-    assert "opensbi fails example.com/bad.Picky: bad_test.go:22: not here" in ran.stdout
+    assert "opensbi fails example.com/bad.Picky: bad_test.go:28: not here" in ran.stdout
 
 
 @pytest.mark.slow
