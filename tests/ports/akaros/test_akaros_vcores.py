@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
+
+from fairlead.testing.stdlib.events import top
+from fairlead.testing.stdlib.lists import read_lists
 
 VCORES = pytest.mark.parametrize("vcores", [1, 4])
 
@@ -91,19 +93,15 @@ def test_every_step_of_the_scheduler_is_in_its_trace(
     assert int(found[4], 16) == int(found[2])
 
 
-def listed() -> str:
-    """A pattern of the tests that pass on no port."""
-    path = Path(__file__).parents[2] / "conformance" / "differences.toml"
-    differences = tomllib.loads(path.read_text())["difference"]
-    return "^(" + "|".join(sorted({test for each in differences for test in each["tests"]})) + ")$"
-
-
 @pytest.mark.slow
 @VCORES
 def test_packages_of_the_library(fairlead, vcores: int) -> None:
     packages = ("context", "errors", "sync", "sync/atomic", "time")
+    lists = read_lists(Path(__file__).parents[2] / "stdlib")
+    listed = {top(test) for package in packages for test in lists.of(package, "akaros")}
+    skip = "^(" + "|".join(sorted(listed)) + ")$"
     options = ("test", "--port", "akaros", f"--set=vcores={vcores}", "--json")
-    ran = fairlead(*options, *packages, "--", "-short", f"-skip={listed()}", timeout=600)
+    ran = fairlead(*options, *packages, "--", "-short", f"-skip={skip}", timeout=600)
     report = json.loads(ran.stdout)["packages"]
     assert {each["package"]: each["status"] for each in report} == dict.fromkeys(packages, "pass"), ran.stderr
     assert sum(each["passed"] for each in report) > 200
