@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ __all__ = ["test"]
 
 _GO_LIMIT = 10 * 60 * 10**9
 """Nanoseconds that go test gives a package; a minute of host time later it ends it."""
+_SETS = ("all", "cmd", "std", "tool", "work")
+"""Names that stand for many packages (`go help packages`)."""
 _MEMORY = 4 << 30
 """Bytes of RAM that a guest has unless told otherwise."""
 
@@ -69,9 +72,9 @@ def test(
     limit = parse_duration(package_time)
     parse_options(found, settings.options)
     parse_checks(found, settings.check)
-    report = _junit_path(junit)
     cache = Cache()
     toolchain = find_toolchain()
+    report = _Report(found.name, toolchain.version, as_json, _junit_path(junit))
     overlay = make_overlay(found, toolchain, cache, allow_untested=allow_untested_go)
     link, environment = take_goflags(go_environment(found, toolchain, cache))
     run_by = runner(found, host_hash(), [f"--host-time={package_time}", *command_words(values)])
@@ -80,15 +83,14 @@ def test(
         return adapt(words, found, overlay.flags(), run_by, link)
 
     names = {flag.lstrip("-").partition("=")[0].removeprefix("test.") for flag in flags}
-    command = ["test", "-json", "-vet=off", "-count=1"]
-    if "timeout" not in names and limit > _GO_LIMIT:  # go ends tests by itself, too
-        command.append(f"-timeout={limit // 10**9}s")
-    if "p" not in names:
-        command.append(f"-p={_at_a_time(settings.memory or _MEMORY)}")
+    added = _added_flags(names, limit, settings.memory or _MEMORY)
     patterns = packages or ["."]
-    words_of_go = adapted([*command, *patterns, *flags])
-    listed = toolchain.run(adapted(["list", "-e", *patterns]), environment=environment)
-    shown = Progress(len(listed.output.splitlines()) if listed.status == 0 else 0)
+    command = adapted(["test", *added, *patterns, *flags])
+    total = len(patterns)
+    if any("..." in pattern or pattern in _SETS for pattern in patterns):
+        listed = toolchain.run(adapted(["list", "-e", *patterns]), environment=environment)
+        total = len(listed.output.splitlines())
+    shown = Progress(total)
     out = sys.stderr if as_json else sys.stdout
 
     def write(text: str) -> None:
@@ -101,7 +103,7 @@ def test(
         verbose="v" in names,
         benchmarks="bench" in names,
         ended=shown.ended,
-        keep=report is not None,
+        keep=report.junit is not None,
     )
 
     def take(line: bytes) -> None:
@@ -110,23 +112,45 @@ def test(
 
     status: int | None = None
     try:
-        done = toolchain.run(words_of_go, environment=environment, on_line=take)
-        status = done.status
+        status = toolchain.run(command, environment=environment, on_line=take).status
     finally:
         # Whoever interrupts the run learns, too, what had ended.
         shown.clear()
-        results = tests.finish()
-        if report is not None:
-            write_junit(report, results)
-        if as_json:
-            _print_json(found.name, toolchain.version, status == 0, results)
+        report.tell(tests.finish(), status)
+    if not tests.packages and status == 2:
+        return 2  # go did not understand its flags
+    return 0 if status == 0 else 1
+
+
+def _added_flags(given: Collection[str], limit: int, memory: int) -> list[str]:
+    """The flags of go test that we add to those given."""
+    flags = ["-json", "-vet=off", "-count=1"]
+    if "timeout" not in given and limit > _GO_LIMIT:  # go ends tests by itself, too
+        flags.append(f"-timeout={limit // 10**9}s")
+    if "p" not in given:
+        flags.append(f"-p={_at_a_time(memory)}")
+    return flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Where results go, once all packages have ended or the run has been interrupted."""
+
+    port: str
+    go: str
+    as_json: bool
+    junit: Path | None
+
+    def tell(self, results: list[Package], status: int | None) -> None:
+        """Print and write them; `status` is go's exit code, None if the run was interrupted."""
+        if self.as_json:
+            _print_json(self.port, self.go, status == 0, results)
         elif results:
             _print_table(results)
         if status is None:
             _say_interrupted(results)
-    if not results and status == 2:
-        return 2  # go did not understand its flags
-    return 0 if status == 0 else 1
+        if self.junit is not None:
+            write_junit(self.junit, results)
 
 
 def _junit_path(name: str | None) -> Path | None:

@@ -132,6 +132,7 @@ def test_host_files_are_named_from_the_root(tmp_path: Path, monkeypatch: pytest.
     values = {
         "strace": "file",
         "result": None,
+        "timeline": None,
         "mount": ("a:/b:rw", "/c:/d"),
         "trace": ("all", "traps,sched=out"),
         "seed": 5,
@@ -139,6 +140,7 @@ def test_host_files_are_named_from_the_root(tmp_path: Path, monkeypatch: pytest.
     assert _absolute(values) == {
         "strace": f"{tmp_path}/file",
         "result": None,
+        "timeline": None,
         "mount": (f"{tmp_path}/a:/b:rw", "/c:/d"),
         "trace": ("all", f"traps,sched={tmp_path}/out"),
         "seed": 5,
