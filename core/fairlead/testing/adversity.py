@@ -79,6 +79,7 @@ class Adversity:
     def __init__(self) -> None:
         self._refusals = 0
         self._greetings = False
+        self._unready = 0
 
     def attach(self, system: System) -> None:
         self._system = system
@@ -104,7 +105,7 @@ class Adversity:
         identifier = yield
         new = self._system.find_thread(identifier)
         if self._greetings and new is not None:
-            self._system.call_at(0, lambda: self._signal(new, Sig.SIGURG))
+            self._system.call_at(0, lambda: self._welcome(new))
         return identifier
 
     # -- what there is to ask for ----------------------------------------------------------------------
@@ -135,6 +136,10 @@ class Adversity:
         return 0
 
     def _greet(self, wanted: int, _: int) -> int:
-        """Every new thread has a SIGURG waiting before its first instruction."""
+        """Every new thread has a SIGURG waiting before its first instruction; how many took it there."""
         self._greetings = bool(wanted)
-        return 0
+        return self._unready
+
+    def _welcome(self, new: Thread) -> None:
+        self._unready += not new.signals.blocked >> (Sig.SIGURG - 1) & 1
+        self._signal(new, Sig.SIGURG)

@@ -118,6 +118,7 @@ CHECKS = (
         sentence="A sleep ends in time although another thread computes without a pause.",
         source="runtime/proc.go sysmon, netpoll: who sleeps is woken on a CPU that is busy",
         calls=10,
+        options=("--max-time=2s",),
     ),
     Check(
         name="nanotime.sysmon",
@@ -125,6 +126,7 @@ CHECKS = (
         sentence="Goroutines that never yield lose their processor after 10 ms, and to each in turn.",
         source="runtime/proc.go retake, forcePreemptNS: sysmon measures by nanotime",
         calls=10,
+        options=("--max-time=2s",),
     ),
     Check(
         name="nanotime.day",

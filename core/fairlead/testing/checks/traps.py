@@ -34,7 +34,7 @@ def _unrecovered(lab: Lab) -> None:
         lab,
         "traps.die_nil",
         "panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: ",
-        " addr=0x28 pc=0x",
+        " code=0x1 addr=0x28 pc=0x",  # SEGV_MAPERR
         "\nmain.load64(",
     )
 
@@ -164,6 +164,7 @@ CHECKS = (
         hook="handle_trap",
         sentence="A thread that spins where Go cannot interrupt it takes no more than its share of the CPU.",
         source="runtime/proc.go sysmon, lock_futex.go: Ms run side by side, on a timer interrupt or the like",
+        options=("--max-time=2s",),
     ),
     Check(
         name="traps.sweep_signals",

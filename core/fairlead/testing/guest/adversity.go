@@ -13,7 +13,7 @@ const (
 	endAbsences
 	leap   // so many nanoseconds pass at once
 	refuse // so many new threads are refused
-	greet  // every new thread has a SIGURG waiting, if it is not 0
+	greet  // every new thread has a SIGURG waiting, if it is not 0; how many did not block it at first
 )
 
 // adversity makes one of these calls; its answer.
