@@ -51,7 +51,7 @@ def folder(path: Path, differences: str = DIFFERENCES, exclusions: str = EXCLUSI
 def measured(path: Path) -> Results:
     """200 names, of which TestStart and TestDivide differ; and net, which is left out."""
     os_ = Compared(200, 198, {"TestStart": "fail", "TestDivide": "skip"}, 3)
-    results = Results("1.27.3", {"os": Stock(203, 0, 1, 2), "net": Stock(50, 0, 0, 0)})
+    results = Results("1.27.3", ["io", "net", "os"], {"os": Stock(203, 0, 1, 2), "net": Stock(50, 0, 0, 0)})
     results.ports["opensbi"] = {"os": Measured.of("riscv64", "fail", 1.25, os_)}
     results.save(path / "results.json")
     return Results.load(path / "results.json", "1.27.3")
@@ -135,6 +135,7 @@ def test_the_page(tmp_path: Path) -> None:
     assert "| os | 203 / 0 / 1 | 198 / 1 / 1 |" in text
     assert "| opensbi | 1 | 200 | 198 | 0 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
     assert "| net | sockets | it is one | 50 |" in text
+    assert "- opensbi: 1 of the packages: io\n" in text
     assert "old" not in text
     write_page(page, results, lists, verdicts(results, lists))
     assert page.read_text() == text

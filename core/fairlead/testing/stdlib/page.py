@@ -105,16 +105,19 @@ def _counts(passed: int, failed: int, skipped: int) -> str:
 def _gaps(results: Results, lists: Lists, ports: Sequence[str]) -> Iterable[str]:
     yield "## Not measured"
     yield ""
-    everything = {package for package in results.stock if not lists.excluded(package)}
+    everything = {package for package in results.packages if not lists.excluded(package)}
     for port in ports:
-        gone = sorted(everything - results.ports[port].keys())
-        named = "nothing" if not gone else _several(gone)
-        yield f"- {port}: {named}"
+        measured = results.ports[port]
+        gone = sorted(everything - measured.keys())
+        late = sorted(package for package, each in measured.items() if each.status == "limit")
+        yield f"- {port}: {_several(gone)}"
+        if late:
+            yield f"- {port}, not to the end, for want of time: {_several(late)}"
     yield ""
 
 
 def _several(packages: Sequence[str]) -> str:
-    return f"{len(packages)} packages: {', '.join(packages)}"
+    return f"{len(packages)} of the packages: {', '.join(packages)}" if packages else "nothing"
 
 
 def _left_out(results: Results, lists: Lists) -> Iterable[str]:

@@ -59,6 +59,8 @@ class Results:
     """Everything measured so far, of one Go version."""
 
     go: str
+    packages: list[str] = field(default_factory=list)
+    """All of the standard library that have tests."""
     stock: dict[str, Stock] = field(default_factory=dict)
     ports: dict[str, dict[str, Measured]] = field(default_factory=dict)
 

@@ -48,7 +48,9 @@ class Session:
     ) -> None:
         """Measure the packages of the patterns that are not left out on each port, and the others on stock
         Linux only."""
-        stock = packages(stock_bench(self.toolchain, self.cache, self._stop), patterns)
+        host = stock_bench(self.toolchain, self.cache, self._stop)
+        stock = packages(host, patterns)
+        self.results.packages = sorted(stock if [*patterns] == ["std"] else packages(host, ["std"]))
         work: list[tuple[str | None, str]] = []
         benches: dict[str, Bench] = {}
         sources: dict[str, dict[str, Source]] = {}
