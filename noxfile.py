@@ -70,6 +70,19 @@ def stdlib(session: nox.Session) -> None:
     session.run(*command, "--lists=tests/stdlib", "--page=docs/compatibility.md", *session.posargs)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """All ports and peers measured, as JSON, as Go's benchmark format and as a page; arguments narrow it."""
+    session.install("-e", ".")
+    reports = Path("reports")
+    reports.mkdir(exist_ok=True)
+    saved = [f"--{option}={reports / 'bench'}.{suffix}" for option, suffix in _BENCH_FILES.items()]
+    session.run("fairlead", "bench", *saved, *session.posargs)
+
+
+_BENCH_FILES = {"save": "json", "output": "txt", "html": "html"}
+
+
 def _one_folder(folder: str) -> None:
     """The session of a folder of ports/, which `-s ports` does not select."""
     module = f"fairlead_{folder}.plugin"

@@ -35,6 +35,8 @@ class Bar:
     text: str
     beside: str
     parts: tuple[Part, ...] = ()
+    kind: str = ""
+    """How a bar without parts is filled: "virtual", "wall" or "cpu"."""
     why: str = ""
 
 
@@ -63,6 +65,7 @@ def _bars(report: Report, case: Case, *, host: bool) -> list[Bar]:
                 duration(figure.median),
                 change.text if change is not None else "",
                 _parts(outcome, length) if host else (),
+                "cpu" if host else "virtual" if outcome.exact else "wall",
             )
         )
     return bars

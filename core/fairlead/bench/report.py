@@ -126,8 +126,8 @@ class Report:
 
     @property
     def measured(self) -> list[Case]:
-        """The benchmarks of which there is anything to say."""
-        seen = {each.case for each in self.outcomes}
+        """The benchmarks of which there is anything to say: an interrupt may come before one has a figure."""
+        seen = {each.case for each in self.outcomes if each.guest_ns or each.why}
         return [case for case in self.cases if case.name in seen]
 
     def mean_ratio(self, column: str, *, host: bool) -> float | None:
