@@ -5,6 +5,7 @@ from __future__ import annotations
 from signal import Signals
 
 from fairlead.testing.check import Check, CheckFailed
+from fairlead.testing.checks.late import guest_is_told
 from fairlead.testing.lab import Lab
 
 __all__ = ["CHECKS"]
@@ -90,6 +91,7 @@ CHECKS = (
         sentence="A signal for a thread is delivered to it, be it running, parked or in a system call.",
         source="runtime/os_linux.go signalM: tgkill; tgkill(2)",
         calls=18,
+        probe=guest_is_told,
     ),
     Check(
         name="signals.timer",

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from fairlead.testing.check import Check, CheckFailed, guest_says_ok
+from fairlead.testing.checks.late import guest_is_told
 from fairlead.testing.lab import Lab
 
 __all__ = ["CHECKS"]
@@ -105,6 +106,7 @@ CHECKS = (
         sentence="A call that ends with EINTR has done nothing, and a sleep says what is left of it.",
         source="internal/poll/fd_unix.go ignoringEINTRIO; syscall/syscall_linux.go Nanosleep; signal(7)",
         calls=40,
+        probe=guest_is_told,
     ),
     Check(
         name="syscall.deadline",

@@ -614,7 +614,7 @@ func mappedFiles([]string) string {
 	const size = 5000
 	data := make([]byte, size)
 	for i := range data {
-		data[i] = byte(i * 7)
+		data[i] = byte(i*7 + i>>8)
 	}
 	if err := os.WriteFile("/tmp/kit-mapped", data, 0o600); err != nil {
 		return err.Error()

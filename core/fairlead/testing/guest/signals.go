@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -337,8 +338,9 @@ func storm([]string) string {
 }
 
 // delivery goes to the thread that is named, whether it runs, is parked or waits in a system call.
-func delivery([]string) string {
+func delivery(arguments []string) string {
 	var f findings
+	late := len(arguments) > 0 // is a signal for a thread that waits one for later?
 	count, _, _ := handlers()
 	setHandler(usr1, count, everySignal, true)
 	// stackOf is where a thread's handlers run; every thread has its own signal stack.
@@ -378,8 +380,7 @@ func delivery([]string) string {
 	}
 	l.stop()
 
-	// A parked thread waits in a futex for its goroutine to run again. Where a signal does not end that wait, it
-	// is delivered when something else does.
+	// A parked thread waits in a futex for its goroutine to run again.
 	tids, wake := make(chan int), make(chan bool)
 	var parked, blocked uintptr
 	go func() {
@@ -395,6 +396,7 @@ func delivery([]string) string {
 		same("parked", tid, parked, func() {
 			time.Sleep(50 * time.Microsecond)
 			if atomic.LoadUint64(&handlerRuns) == runs {
+				f.want(late, "a parked thread gets its signal later")
 				wake <- true
 			}
 		})
@@ -418,8 +420,10 @@ func delivery([]string) string {
 	tid = <-tids
 	for range 5 {
 		time.Sleep(100 * time.Microsecond)
+		runs := atomic.LoadUint64(&handlerRuns)
 		same("blocked", tid, blocked, func() {
 			time.Sleep(100 * time.Microsecond)
+			f.want(late || atomic.LoadUint64(&handlerRuns) == runs+1, "a blocked thread gets its signal later")
 			syscall.Write(pipe[1], []byte("four"))
 		})
 		got := <-read
@@ -487,9 +491,10 @@ func notify([]string) string {
 	return f.result()
 }
 
-// profile samples at 100 Hz what runs.
+// profile samples at 100 Hz what runs, and nothing else.
 func profile([]string) string {
 	var out bytes.Buffer
+	runtime.LockOSThread() // which waits
 	if err := pprof.StartCPUProfile(&out); err != nil {
 		return err.Error()
 	}
@@ -498,11 +503,13 @@ func profile([]string) string {
 	var busy atomic.Int64
 	for range 2 {
 		group.Go(func() {
-			for time.Since(start) < 200*time.Millisecond {
-				for n := range 3000 {
-					busy.Add(int64(n))
+			pprof.Do(context.Background(), pprof.Labels("kit", "busy"), func(context.Context) {
+				for time.Since(start) < 200*time.Millisecond {
+					for n := range 3000 {
+						busy.Add(int64(n))
+					}
 				}
-			}
+			})
 		})
 	}
 	group.Wait()
@@ -517,34 +524,39 @@ func profile([]string) string {
 		return err.Error()
 	}
 	var f findings
-	samples := samplesOf(raw)
+	samples, labelled := samplesOf(raw)
 	due := int(took / (10 * time.Millisecond))
 	f.want(samples >= due/2 && samples <= 2*due+2, "%v of one busy CPU gave %d samples, at 100 a second", took,
 		samples)
-	f.want(bytes.Contains(raw, []byte("main.profile")), "no sample was taken in the function that was busy")
+	f.want(labelled >= samples*3/4, "of %d samples %d were taken where the work is", samples, labelled)
 	return f.result()
 }
 
-// samplesOf adds the first value of every sample of a profile.proto: message Profile, field 2 of type Sample,
-// whose field 2 holds values.
-func samplesOf(raw []byte) int {
-	total := 0
+// samplesOf counts the samples of a profile.proto, and those with a label. Message Profile has in field 2
+// messages Sample, with values in field 2, of which the first is a count, and labels in field 3.
+func samplesOf(raw []byte) (samples, labelled int) {
 	fields(raw, func(number, _ uint64, sample []byte) {
 		if number != 2 {
 			return
 		}
-		seen := false
+		count, label := -1, false
 		fields(sample, func(number, value uint64, packed []byte) {
-			if number == 2 && !seen {
+			switch {
+			case number == 2 && count < 0:
 				if packed != nil {
 					value, _ = binary.Uvarint(packed)
 				}
-				total += int(value)
-				seen = true
+				count = int(value)
+			case number == 3:
+				label = true
 			}
 		})
+		samples += max(count, 0)
+		if label {
+			labelled += max(count, 0)
+		}
 	})
-	return total
+	return
 }
 
 // fields goes through a message of protocol buffers.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -57,6 +58,15 @@ func results([]string) string {
 	buffer := make([]byte, 20)
 	n, err = syscall.Pread(fd, buffer, 1)
 	f.want(n == 9 && string(buffer[:9]) == "\x00\x00results", "reading it from byte 1 on gave %q, %v", buffer[:max(n, 0)], err)
+	at, err := syscall.Seek(fd, 0, 1)
+	f.want(at == 1<<40-7, "transfers at given places moved a file to %d, %v", at, err)
+	var random [2][40]byte
+	for i := range random {
+		n, _, err := syscall.RawSyscall(sysGetrandom, uintptr(unsafe.Pointer(&random[i])), 40, 0)
+		f.want(n == 40 && err == 0, "getrandom of 40 bytes gave %d, %v", int(n), err)
+	}
+	f.want(random[0] != random[1] && random[0] != [40]byte{} && random[1] != [40]byte{},
+		"what is random is %v and %v", random[0], random[1])
 	second, err := syscall.Dup(fd)
 	f.want(err == nil && second > fd, "dup of %d gave %d, %v", fd, second, err)
 	err = syscall.Fstat(second, &stat)
@@ -113,12 +123,15 @@ func refusals([]string) string {
 	read := func(fd int) error { _, err := syscall.Read(fd, buffer); return err }
 	write := func(fd int) error { _, err := syscall.Write(fd, buffer); return err }
 	seek := func(fd, whence int) error { _, err := syscall.Seek(fd, -1, whence); return err }
+	said := map[string]string{}
 	for _, each := range []struct {
 		what string
 		got  error
 		want syscall.Errno
 		kind error
 	}{
+		{"opening what is not there", open("none", 0), syscall.ENOENT, fs.ErrNotExist},
+		{"closing what is not open", syscall.Close(78), syscall.EBADF, nil},
 		{"opening what is not there", open("none", 0), syscall.ENOENT, fs.ErrNotExist},
 		{"opening in what is not there", open("none/none", 0), syscall.ENOENT, fs.ErrNotExist},
 		{"opening in a file", open("file/none", 0), syscall.ENOTDIR, nil},
@@ -135,7 +148,7 @@ func refusals([]string) string {
 		{"changing into a file", syscall.Chdir("file"), syscall.ENOTDIR, nil},
 		{"reading a closed descriptor", read(77), syscall.EBADF, nil},
 		{"writing to a closed descriptor", write(77), syscall.EBADF, nil},
-		{"closing it", syscall.Close(77), syscall.EBADF, nil},
+		{"closing what is not open", syscall.Close(77), syscall.EBADF, nil},
 		{"a descriptor below zero", syscall.Close(-1), syscall.EBADF, nil},
 		{"reading what is open for writing", read(writer), syscall.EBADF, nil},
 		{"writing to what is open for reading", write(fd), syscall.EBADF, nil},
@@ -151,6 +164,9 @@ func refusals([]string) string {
 			continue
 		}
 		f.want(errors.Is(each.got, each.want), "%s: %v, and not %v", each.what, each.got, each.want)
+		before, again := said[each.what]
+		f.want(!again || before == each.got.Error(), "%s: %q, and before it was %q", each.what, each.got, before)
+		said[each.what] = each.got.Error()
 		f.want(each.kind == nil || errors.Is(each.got, each.kind), "%s: %v, which is no %q", each.what, each.got,
 			each.kind)
 		f.want(each.want != syscall.EAGAIN || each.got == each.want, "%s: %T, which loops do not know", each.what,
@@ -298,8 +314,10 @@ func restarted([]string) string {
 	return f.result()
 }
 
-// interrupted calls have done nothing, where a handler asks not to have them restarted: EINTR, and again.
-func interrupted([]string) string {
+// interrupted calls have done nothing, where a handler asks not to have them restarted: EINTR, and again. With
+// the argument "late", signals are for later in any case.
+func interrupted(arguments []string) string {
+	late := len(arguments) > 0
 	var f findings
 	count, _, _ := handlers()
 	setHandler(usr1, count, everySignal, false)
@@ -309,7 +327,7 @@ func interrupted([]string) string {
 	}
 	go func() {
 		for i := range byte(10) {
-			time.Sleep(300 * time.Microsecond)
+			time.Sleep(3 * time.Millisecond)
 			syscall.Write(pipe[1], []byte{i, i + 100})
 		}
 	}()
@@ -356,7 +374,26 @@ func interrupted([]string) string {
 			}
 		}
 	})
-	f.want(eintr == 0 == (interrupts == 0), "signals interrupt %d reads and %d sleeps", eintr, interrupts)
+	if late {
+		f.want(eintr == 0 && interrupts == 0, "signals interrupt %d reads and %d sleeps, and are late", eintr,
+			interrupts)
+	} else {
+		f.want(eintr >= 5 && interrupts == 10, "signals interrupt %d reads and %d sleeps, and are not late", eintr,
+			interrupts)
+	}
+	signal.Ignore(usr2)
+	rain(usr2, func() {
+		request := syscall.NsecToTimespec(int64(2 * time.Millisecond))
+		_, _, err := syscall.Syscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&request)), 0, 0)
+		f.want(err == 0, "a sleep into which an ignored signal came: %v", err)
+		go func() {
+			time.Sleep(2 * time.Millisecond)
+			syscall.Write(pipe[1], []byte("x"))
+		}()
+		var buffer [3]byte
+		n, errno := syscall.Read(pipe[0], buffer[:])
+		f.want(n == 1 && errno == nil, "a read into which an ignored signal came: %d, %v", n, errno)
+	})
 	return f.result()
 }
 
@@ -571,6 +608,24 @@ func nonblocking([]string) string {
 		}
 		taken += n
 	}
+	// A write of more than there is room for is short, and what it says it wrote is there.
+	all := make([]byte, 1<<21)
+	for i := range all {
+		all[i] = byte(i>>6 ^ i)
+	}
+	n, err = syscall.Write(pipe[1], all)
+	f.want(n > 0 && n < len(all) && err == nil, "a write of 2 MiB to a pipe: %d, %v", n, err)
+	copied := make([]byte, 1<<21)
+	for taken = 0; ; {
+		n, err := syscall.Read(pipe[0], copied[taken:])
+		if n <= 0 {
+			f.want(err == syscall.EAGAIN, "a read of a pipe that is empty by now: %d, %v", n, err)
+			break
+		}
+		taken += n
+	}
+	f.want(taken == n && bytes.Equal(copied[:taken], all[:taken]), "of a short write of %d bytes %d came, or others",
+		n, taken)
 	// The flag can be taken off and put on again.
 	f.want(syscall.SetNonblock(pipe[0], false) == nil, "O_NONBLOCK cannot be taken off")
 	go func() {
@@ -661,7 +716,10 @@ func polling([]string) string {
 			time.Sleep(time.Millisecond)
 			syscall.Write(pipes[i][1], []byte("x"))
 		}()
+		start := time.Now()
 		n, err = syscall.EpollWait(epoll, events, 1000)
+		took := time.Since(start)
+		f.want(took < 100*time.Millisecond, "a pipe that is ready after 1 ms woke its poller after %v", took)
 		f.want(n == 1 && err == nil && events[0].Fd == int32(1000+i) && events[0].Pad == int32(-i-1) &&
 			events[0].Events == syscall.EPOLLIN, "pipe %d is ready: %d, %v, %v", i, n, events[:max(n, 0)], err)
 		n, _ = syscall.EpollWait(epoll, events, 0)
