@@ -27,6 +27,8 @@ _FIRST = 0x4B49_5400
 """The first descriptor (testing/guest/adversity.go)."""
 _EAGAIN = 11
 _SI_TKILL = -6
+_LAST = 9 * 10**18
+"""No leap ends later, in guest nanoseconds: clocks count them in 63 bits."""
 _ABSENCE = 20_000_000
 """Guest nanoseconds that the CPU seems to be away: longer than a thread may run while others wait."""
 
@@ -122,7 +124,7 @@ class Adversity:
     def _jump(self, nanoseconds: int, _: int) -> int:
         """So much time passes at once, as where a machine was stopped and goes on."""
         clock = self._system.machine.clock
-        until = clock.now() + nanoseconds
+        until = min(clock.now() + nanoseconds, _LAST)
 
         def pass_time() -> None:
             clock.idle_until(until)

@@ -209,7 +209,9 @@ func years([]string) string {
 		before, seconds := nanotime(), time.Now().Unix()
 		adversity(leap, uintptr(far), 0)
 		took := time.Duration(nanotime() - before)
-		f.want(took >= far && took < far+time.Minute, "%v passed, and nanotime says %v", far, took)
+		if !f.want(took >= far && took < far+time.Minute, "%v passed, and nanotime says %v", far, took) {
+			return f.result() // whoever sleeps may never wake
+		}
 		moved := time.Duration(time.Now().Unix()-seconds) * time.Second
 		f.want((moved-far).Abs() < time.Minute, "%v passed, and the calendar says %v", far, moved)
 		group.Wait()
