@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairlead.bench.report import Case, Outcome, Report
-from fairlead.bench.table import duration
+from fairlead.bench.table import counted, duration
 from fairlead.hooks import RUNTIME_HOOKS
 
 __all__ = ["Bar", "Part", "html"]
@@ -90,24 +90,8 @@ def _parts(outcome: Outcome, length: float) -> tuple[Part, ...]:
 
 def _counted(report: Report, case: Case) -> list[tuple[str, str]]:
     """Column to what one operation takes there, in words."""
-    rows = []
-    for column in report.columns:
-        outcome = report.outcome(case.name, column.name)
-        if outcome is None or not outcome.hooks:
-            continue
-        said = [f"{_count(outcome.work)} {outcome.clock}"] if outcome.work else []
-        guest, host = outcome.guest(), outcome.host()
-        if guest is not None and host is not None and guest.median > 0 and outcome.exact:
-            said.append(f"{_count(host.median / guest.median)} ns of the host's CPU for one of the guest's")
-        for kind in (outcome.traps, outcome.system_calls):
-            busiest = sorted(kind.items(), key=lambda each: (-each[1], each[0]))[:6]
-            said += [f"{_count(count)} {name}" for name, count in busiest if count >= 0.005]
-        rows.append((column.name, ", ".join(said)))
-    return rows
-
-
-def _count(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    outcomes = (report.outcome(case.name, column.name) for column in report.columns)
+    return [(each.column, counted(each)) for each in outcomes if each is not None and each.hooks]
 
 
 def html(report: Report) -> str:

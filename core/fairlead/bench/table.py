@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["duration", "footnotes", "tables"]
+__all__ = ["counted", "counts", "duration", "footnotes", "tables"]
 
+_MOST_KINDS = 6
+_RARE = 0.005
+"""Traps or calls an operation that are not worth a word."""
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
 
 
@@ -85,6 +88,31 @@ def _cell(outcome: Outcome | None, base: Outcome | None, *, host: bool) -> str:
 def _beside(figure: Summary, change: Change | None) -> str:
     spread = f"±{figure.spread:.0%}" if figure.high > figure.low else ""
     return " ".join(each for each in (spread, change.text if change else "") if each)
+
+
+def counted(outcome: Outcome) -> str:
+    """What one operation takes on a port, in words: work, then the traps and calls that come most often."""
+    said = [f"{_count(outcome.work)} {outcome.clock}"] if outcome.work else []
+    for kind in (outcome.traps, outcome.system_calls):
+        busiest = sorted(kind.items(), key=lambda each: (-each[1], each[0]))[:_MOST_KINDS]
+        said += [f"{_count(count)} {name}" for name, count in busiest if count >= _RARE]
+    guest, host = outcome.guest(), outcome.host()
+    if guest is not None and host is not None and guest.median > 0 and outcome.exact:
+        said.append(f"{_count(host.median / guest.median)} ns of the host's CPU for one of the guest's")
+    return ", ".join(said)
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def counts(report: Report) -> Iterable[str]:
+    """What every operation takes on every port, a line each."""
+    for case in report.measured:
+        for column in report.columns:
+            outcome = report.outcome(case.name, column.name)
+            if outcome is not None and outcome.hooks:
+                yield f"{case.name} on {column.name}: {counted(outcome)}"
 
 
 def footnotes(report: Report) -> Iterable[str]:

@@ -60,6 +60,7 @@ _File = click.Path(path_type=Path)
 )
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that a port's edits do not list.")
 @click.option("--list", "listing", is_flag=True, help="Name the benchmarks that come with Fairlead.")
+@click.option("--counts", is_flag=True, help="Say, too, what each operation takes: work, traps, calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; the table goes to stderr.")
 @click.option("--save", type=_File, metavar="FILE", help="Write the JSON document there.")
 @click.option("-o", "--output", type=_File, metavar="FILE", help="Write Go's benchmark format there.")
@@ -83,6 +84,7 @@ def bench(
     seconds: float,
     allow_untested_go: bool,
     listing: bool,
+    counts: bool,
     as_json: bool,
     save: Path | None,
     output: Path | None,
@@ -120,7 +122,7 @@ def bench(
         )
     )
     _write(report, save, output, page)
-    _print(report, to_stderr=as_json)
+    _print(report, counts=counts, to_stderr=as_json)
     if as_json:
         from fairlead.bench.report import json_text
 
@@ -220,16 +222,20 @@ def _write(report: Report, save: Path | None, output: Path | None, page: Path | 
                 click.echo(f"fairlead: {path} cannot be written: {error.strerror}", err=True)
 
 
-def _print(report: Report, *, to_stderr: bool) -> None:
+def _print(report: Report, *, counts: bool, to_stderr: bool) -> None:
     from rich.console import Console
 
-    from fairlead.bench.table import footnotes, tables
+    from fairlead.bench import table
 
     console = Console(stderr=to_stderr)
-    for table in tables(report):
-        console.print(table)
+    for each in table.tables(report):
+        console.print(each)
         console.print()
-    for line in footnotes(report):
+    if counts:
+        for line in table.counts(report):
+            click.echo(click.wrap_text(line, 80, subsequent_indent="    "), err=to_stderr)
+        click.echo(err=to_stderr)
+    for line in table.footnotes(report):
         click.echo(line, err=to_stderr)
 
 

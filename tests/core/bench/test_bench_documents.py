@@ -16,7 +16,7 @@ from fairlead.bench.compare import Comparison
 from fairlead.bench.exchange import from_text, to_text
 from fairlead.bench.page import html
 from fairlead.bench.report import Report, json_text, read_report
-from fairlead.bench.table import duration, footnotes, tables
+from fairlead.bench.table import counts, duration, footnotes, tables
 from fairlead.errors import UsageError
 
 FAST = [10.0, 11.0, 10.5, 10.2]
@@ -146,6 +146,10 @@ def test_the_table_fits_a_terminal_and_names_what_failed() -> None:
     shown = console.export_text()
     assert max(map(len, shown.splitlines())) <= 80
     assert shown.count("1.23 µs") == 7 and "ChannelPingPong" in shown
+    assert next(iter(counts(some()))) == (
+        "Null on opensbi: 3.5 blocks, 0.25 timer interrupt, 1 write, "
+        "0.0761 ns of the host's CPU for one of the guest's"
+    )
     assert any("akaros fails a/b.Sort/n=10: ended with 2" in line for line in footnotes(some()))
 
 
