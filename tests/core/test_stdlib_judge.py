@@ -102,6 +102,7 @@ def test_a_test_that_was_never_reached_is_not_explained_by_its_subtests() -> Non
 
 
 def test_what_is_listed_and_passes() -> None:
+    assert judge(compared({"TestB/x": "skip"}), listed("TestB")).idle == ()
     assert judge(compared({}), listed("TestA", "TestGone")).idle == ("TestA", "TestGone")
 
 
@@ -112,6 +113,8 @@ def test_what_skips_itself_on_an_architecture() -> None:
     assert verdict.unlisted == ("TestB/x",)
     assert verdict.idle == ("TestB",)
     assert judge(compared({"TestA": "fail"}), {}, {"TestA"}).unlisted == ("TestA",)
+    both = compared({"TestB": "fail", "TestB/x": "fail", "TestB/y": "skip"})
+    assert judge(both, listed("TestB/x"), {"TestB/y"}).unlisted == ()
     gone = judge(compared({"TestB": "skip"}, without=("TestB/x", "TestB/y")), {}, {"TestB"})
     assert gone.foreign == ("TestB", "TestB/x", "TestB/y")
 

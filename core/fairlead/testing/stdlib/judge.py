@@ -34,7 +34,7 @@ class Verdict:
     unlisted: tuple[str, ...]
     """Names that differ and may not."""
     idle: tuple[str, ...]
-    """Names that are listed and do not differ."""
+    """Names that are listed, and neither they nor their subtests differ."""
     foreign: tuple[str, ...] = ()
     """Names that skip themselves on the port's architecture."""
 
@@ -134,19 +134,25 @@ def judge(
 
     `foreign` are the tests that may skip themselves.
     """
+    unlike = dict(compared.unlike)
+    skipped = [
+        test
+        for test in unlike
+        if any(unlike.get(each) == "skip" for each in _around(test) if each in foreign)
+    ]
+    for test in skipped:
+        del unlike[test]
     reasons: dict[str, Reason] = {}
-    unlisted, skipped = [], []
-    for test in compared.unlike:
-        if any(compared.unlike.get(each) == "skip" for each in _around(test) if each in foreign):
-            skipped.append(test)
-            continue
-        reason = explained(test, compared.unlike, listed)
+    unlisted = []
+    for test in unlike:
+        reason = explained(test, unlike, listed)
         if reason is None:
             unlisted.append(test)
         else:
             reasons[test] = reason
-    idle = [test for test in listed if test not in compared.unlike]
-    idle += [test for test in foreign if compared.unlike.get(test) != "skip"]
+    differing = {each for test in unlike for each in _around(test)}
+    idle = {test for test in listed if test not in differing}
+    idle |= {test for test in foreign if compared.unlike.get(test) != "skip"}
     return Verdict(reasons, tuple(unlisted), tuple(sorted(idle)), tuple(skipped))
 
 
