@@ -157,7 +157,7 @@ CHECKS = (
         hook="deliver_signal",
         sentence="Loops that are stopped again and again wherever they are compute what they always compute.",
         source="runtime/preempt_*.s asyncPreempt; runtime/signal_unix.go doSigPreempt",
-        calls=4,
+        calls=3,
     ),
     Check(
         name="traps.shares",

@@ -194,15 +194,15 @@ func preempted([]string) string {
 		})
 	}
 	var stats runtime.MemStats
-	for range 4 {
+	for range 3 {
 		runtime.ReadMemStats(&stats) // stops the loops where they are
-		for start := loops.Load(); loops.Load() < start+3; {
+		for start := loops.Load(); loops.Load() < start+2; {
 			runtime.Gosched()
 		}
 	}
 	stop.Store(true)
 	group.Wait()
-	f.want(loops.Load() >= 12, "the loops went round %d times", loops.Load())
+	f.want(loops.Load() >= 6, "the loops went round %d times", loops.Load())
 	return f.result()
 }
 
