@@ -166,15 +166,15 @@ def measure(
 ) -> Ran:
     """Run a package's tests: what a run that broke off did not reach runs again without what broke it.
 
-    `expected` are the tests that are to be reached, `apart` those of them that may break off a run: they come
-    last. A run takes at most `limit` seconds of host time, all of them twice that.
+    `expected` are the tests that are to be reached, `apart` those that may break off a run: they come last.
+    A run takes at most `limit` seconds of host time, all of them twice that.
     """
     apart = {top(test) for test in apart}
     whole = bench.run(["test", *FLAGS, *_leaving(apart), package], limit)
     if whole.status in ("build-fail", "skip"):
         return whole
     broken: list[str] = []
-    for wanted in ({*expected} - apart, {*expected} & apart):
+    for wanted in ({*expected} - apart, apart):
         _reach(bench, package, wanted, whole, broken, limit)
     # Of several that were under way, one broke the run off: each has its say.
     for test in broken[:_ALONE]:
