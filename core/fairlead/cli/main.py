@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("fairlead.cli.doctor:doctor", "Check that everything needed is there."),
     "env": ("fairlead.cli.env:env", "Print shell lines for a go command that uses a port."),
     "exec": ("fairlead.cli.run:exec_", "Run an image for go test -exec or go run -exec."),
+    "new": ("fairlead.cli.new:new", "Write a new port, as a distribution of its own."),
     "ports": ("fairlead.cli.lists:ports", "List the ports that are installed."),
     "run": ("fairlead.cli.run:run", "Run a Go program or an image on a port."),
     "test": ("fairlead.cli.test:test", "Run Go tests on a port."),

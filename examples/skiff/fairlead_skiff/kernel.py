@@ -8,29 +8,16 @@ from fairlead import hookimpl
 from fairlead.machine import Cpu
 from fairlead.port import Resume, Services
 from fairlead.services.addressspace import AddressSpace
+from fairlead.services.linux.exceptions import Exceptions
 from fairlead.services.linux.files import Files
 from fairlead.services.linux.process import Process
 from fairlead.services.linux.start import initial_stack
-from fairlead.signal import Sig, Signal
+from fairlead.signal import Signal
 from fairlead.syscall import Pending, Result, Syscall
 from fairlead.thread import NewThread, Thread
 from fairlead.trap import Trap, TrapKind
 
 __all__ = ["Kernel"]
-
-_SIGNALS: dict[TrapKind, tuple[Sig, int]] = {
-    TrapKind.FETCH_FAULT: (Sig.SIGSEGV, 1),
-    TrapKind.LOAD_FAULT: (Sig.SIGSEGV, 1),
-    TrapKind.STORE_FAULT: (Sig.SIGSEGV, 1),
-    TrapKind.PROTECTION: (Sig.SIGSEGV, 2),
-    TrapKind.MISALIGNED: (Sig.SIGBUS, 1),
-    TrapKind.BREAKPOINT: (Sig.SIGTRAP, 1),
-    TrapKind.ILLEGAL: (Sig.SIGILL, 1),
-}
-"""Signal and si_code for each exception, as runtime/signal_unix.go (sigpanic) tells them apart."""
-
-_RETURN = bytes.fromhex("9308b008 73000000")
-"""addi a7, x0, 139 (rt_sigreturn); ecall: where signal handlers return to."""
 
 
 class Kernel:
@@ -42,7 +29,8 @@ class Kernel:
         self._slice = milliseconds * 1_000_000
         self.memory = AddressSpace(services.machine)
         files = Files.create(services, services.program)
-        self._process = Process(services, self.memory, "riscv64", files=files, trampoline=_RETURN)
+        self._process = Process(services, self.memory, "riscv64", files=files)
+        self._exceptions = Exceptions("riscv64", self.memory.is_mapped)
 
     @hookimpl
     def newosproc(self, thread: NewThread) -> int:
@@ -58,9 +46,7 @@ class Kernel:
             self._services.trace("traps", f"timer: thread {self._services.current.id} has had its slice")
             self._arm_timer()
             return Resume.RESCHEDULE
-        number, code = _SIGNALS[trap.kind]
-        signal = Signal(number, code, trap.address, synchronous=True)
-        self._services.post_signal(self._services.current, signal)
+        self._services.post_signal(self._services.current, self._exceptions.signal(cpu, trap))
         return Resume.CONTINUE
 
     @hookimpl

@@ -8,6 +8,7 @@ from fairlead import hookimpl
 from fairlead.machine import Cpu
 from fairlead.port import Resume, Services
 from fairlead.services.addressspace import AddressSpace
+from fairlead.services.linux.exceptions import Exceptions
 from fairlead.services.linux.files import Files
 from fairlead.services.linux.process import Process
 from fairlead.services.linux.start import initial_stack
@@ -15,7 +16,6 @@ from fairlead.signal import Signal
 from fairlead.syscall import Pending, Result, Syscall
 from fairlead.thread import NewThread, Thread
 from fairlead.trap import Trap, TrapKind
-from fairlead_linux.exceptions import Exceptions
 
 __all__ = ["Kernel"]
 
@@ -23,9 +23,6 @@ _PID_MAX = 1 << 22
 """Thread identifiers are below (linux/threads.h, PID_MAX_LIMIT)."""
 _FIRST_REUSED = 300
 """Where identifiers begin again (kernel/pid.c, RESERVED_PIDS)."""
-
-_TRAMPOLINES = {"riscv64": bytes.fromhex("9308b008 73000000"), "x86_64": b""}
-"""Where signal handlers return to: addi a7, x0, 139 (rt_sigreturn); ecall. On x86-64 sigaction says it."""
 
 
 class Kernel:
@@ -43,7 +40,6 @@ class Kernel:
             self.memory,
             arch,
             files=Files.create(services, services.program),
-            trampoline=_TRAMPOLINES[arch],
             processors=_option(services, "processors"),
         )
         self._exceptions = Exceptions(arch, self.memory.is_mapped)

@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING
 
 from fairlead import hookimpl
 from fairlead.port import GuestEnv, Option, Port
-from fairlead.syscall import RegisterABI
-from fairlead_linux.convention import SyscallInstruction
+from fairlead.services.linux.convention import CONVENTIONS
 
 if TYPE_CHECKING:
     from fairlead.machine import BoardOptions
     from fairlead.port import PortObject, Program, Services
-
-_RISCV64 = RegisterABI(number="a7", arguments=("a0", "a1", "a2", "a3", "a4", "a5"), result="a0")
-_AMD64 = SyscallInstruction(
-    RegisterABI(number="rax", arguments=("rdi", "rsi", "rdx", "r10", "r8", "r9"), result="rax")
-)
 
 
 def _up_to(most: int) -> Callable[[str], int]:
@@ -54,7 +48,7 @@ def fairlead_ports() -> Iterable[Port]:
             board="pc",
             abi=1,
             guest=GuestEnv(goos="linux", goarch="amd64", overlay=None),
-            convention=_AMD64,
+            convention=CONVENTIONS["amd64"],
             options=_OPTIONS,
             boot=_boot,
         ),
@@ -64,7 +58,7 @@ def fairlead_ports() -> Iterable[Port]:
             board="virt",
             abi=1,
             guest=GuestEnv(goos="linux", goarch="riscv64", overlay=None),
-            convention=_RISCV64,
+            convention=CONVENTIONS["riscv64"],
             options=_OPTIONS,
             boot=_boot,
             configure=_user_mode,

@@ -33,6 +33,8 @@ __all__ = ["Process", "ThreadData"]
 
 _FAULT = Result(errno=EFAULT)
 _NO_CALL = Result(errno=ENOSYS)
+_TRAMPOLINES = {"riscv64": bytes.fromhex("9308b008 73000000"), "x86_64": b""}
+"""addi a7, x0, 139 (rt_sigreturn); ecall. On x86-64 every sigaction says where to return to (SA_RESTORER)."""
 _SMALL = tuple(Result(value) for value in range(4096))
 
 
@@ -64,12 +66,13 @@ class Process:
         arch: str,
         *,
         files: Files,
-        trampoline: bytes = b"",
+        trampoline: bytes | None = None,
         thread_id_size: int = 4,
         pid: int = 1000,
         processors: int = 1,
     ) -> None:
-        """`trampoline` is code that calls rt_sigreturn, for architectures whose handlers return to the vDSO.
+        """`trampoline` is code that calls rt_sigreturn, for architectures whose handlers return to the vDSO;
+        None for the one in Linux' vDSO.
 
         `thread_id_size` is the width in bytes of a thread's identifier where calls pass it in memory.
         """
@@ -89,7 +92,8 @@ class Process:
         self.timers = Timers(self)
         self.brk_start = self.brk = 0
         self._threads: dict[int, ThreadData] = {}
-        self.delivery = Delivery(self, self._map_trampoline(trampoline) if trampoline else 0)
+        code = _TRAMPOLINES[arch] if trampoline is None else trampoline
+        self.delivery = Delivery(self, self._map_trampoline(code) if code else 0)
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self.deliver_signal = self.delivery.deliver
         files.add_proc_file(b"maps", self._maps)

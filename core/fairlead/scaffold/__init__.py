@@ -1,0 +1,1 @@
+"""`fairlead new`: a port to begin with, written from templates."""
