@@ -41,6 +41,13 @@ def _configure(program: Program, options: BoardOptions) -> BoardOptions:
     return describe(program, options)
 
 
+def _call_name(number: int) -> str:
+    from fairlead.services.linux.numbers import name_of
+    from fairlead_opensbi.ethanol.kernel import REGISTER_M
+
+    return "register_m" if number == REGISTER_M else name_of("riscv64", number)
+
+
 @hookimpl
 def fairlead_ports() -> Iterable[Port]:
     return [
@@ -73,5 +80,6 @@ def fairlead_ports() -> Iterable[Port]:
             ),
             boot=_boot,
             configure=_configure,
+            call_name=_call_name,
         )
     ]

@@ -251,6 +251,7 @@ def test_preemption_hits_the_m_it_names(go_program, fairlead, tmp_path: Path) ->
         "run", "--port", "opensbi", f"--strace={calls}", f"--trace=all={hooks}", go_program(PREEMPTED)
     )
     assert (ran.stdout, ran.returncode) == ("done\n", 0)
+    assert " register_m(" in calls.read_text()  # the port's own call goes by its name
     sent = re.findall(r" tgkill\(\w+, (\w+), 0x17, .*\) = 0$", calls.read_text(), re.MULTILINE)
     taken = re.findall(r"^\d+ (\w+) deliver_signal 23 ", hooks.read_text(), re.MULTILINE)
     assert len(sent) >= 2
