@@ -24,6 +24,10 @@ class Mutant:
     """The check that catches it."""
     boots: bool = True
     """Does a program still start and end?"""
+    hook: str = ""
+    """The hook at fault, where it is not that of its group."""
+    limit: str = ""
+    """Guest time that the check is given, where the fault has it run for ever."""
 
 
 def plant(mutant: Mutant) -> None:

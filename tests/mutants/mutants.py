@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mutants_akaros
 import mutants_calls
 import mutants_memory
@@ -23,6 +25,8 @@ _GROUPS = (
     mutants_akaros,
 )
 
-MUTANTS: dict[str, Mutant] = {each.name: each for group in _GROUPS for each in group.MUTANTS}
+MUTANTS: dict[str, Mutant] = {
+    each.name: replace(each, hook=each.hook or group.HOOK) for group in _GROUPS for each in group.MUTANTS
+}
 
 assert len(MUTANTS) == sum(len(group.MUTANTS) for group in _GROUPS), "two mutants have one name"

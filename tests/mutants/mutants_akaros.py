@@ -8,7 +8,9 @@ from mutant import Mutant
 
 from fairlead.syscall import Result
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "syscall"
 
 PORT = ("akaros",)
 KERNEL = "fairlead_akaros.kernel"
@@ -26,13 +28,6 @@ def words_of_the_last_error(original):
             last.append(result.errstr)
             result = result._replace(errstr=words)
         original(self, address, result)
-
-    return complete
-
-
-def no_words(original):
-    def complete(self, address, result):
-        original(self, address, result._replace(errstr=""))
 
     return complete
 
@@ -96,13 +91,6 @@ def says_it_aborted(original):
     return abort
 
 
-def does_not_wait(original):
-    def blockon_sysc(self, address):
-        return Result(resumed=True)
-
-    return blockon_sysc
-
-
 def alarms_never_ring(original):
     def fire(self, waiter, thread):
         del self._set[waiter]
@@ -110,25 +98,11 @@ def alarms_never_ring(original):
     return fire
 
 
-def alarms_cannot_be_unset(original):
-    def unset(self, waiter):
-        return 0
-
-    return unset
-
-
 def is_always_a_uthread(original):
     def in_vcore_context(self):
         return False
 
     return in_vcore_context
-
-
-def is_always_on_vcore_0(original):
-    def current_vcore(self):
-        return 0
-
-    return current_vcore
 
 
 def restores_integers_only(original):
@@ -157,13 +131,6 @@ def handlers_nest(original):
     return deliver
 
 
-def ignores_the_signal_stack(original):
-    def sigaltstack(self, new, old):
-        return 0
-
-    return sigaltstack
-
-
 def keeps_everything_blocked(original):
     def set_mask(self, uthread):
         uthread.thread.signals.blocked |= uthread.mask
@@ -183,16 +150,6 @@ def waits_for_nothing(original):
         self._complete(call.token, Result())
 
     return start
-
-
-def loses_messages(original):
-    """Mailboxes have one page."""
-
-    def post(self, mbox, message):
-        if message.ev_type != 2:
-            original(self, mbox, message)
-
-    return post
 
 
 def drops_the_processs_signals(original):
@@ -215,64 +172,66 @@ MUTANTS = (
         PORT,
         f"{BOUNDARY}.complete",
         words_of_the_last_error,
-        "syscall.x",
+        "syscall.errors",
     ),
-    Mutant("errors come without words", PORT, f"{BOUNDARY}.complete", no_words, "syscall.x"),
-    Mutant("every error is EINVAL", PORT, f"{BOUNDARY}.complete", another_errno, "syscall.x"),
-    Mutant("no event tells of a finished call", PORT, f"{BOUNDARY}.complete", tells_nobody, "syscall.x"),
-    Mutant("SC_DONE is not set", PORT, f"{BOUNDARY}.complete", never_done, "syscall.x"),
+    Mutant("every error is EINVAL", PORT, f"{BOUNDARY}.complete", another_errno, "syscall.errors"),
+    Mutant(
+        "no event tells of a finished call", PORT, f"{BOUNDARY}.complete", tells_nobody, "syscall.blocking"
+    ),
+    Mutant(
+        "SC_DONE is not set",
+        PORT,
+        f"{BOUNDARY}.complete",
+        never_done,
+        "syscall.blocking",
+        boots=False,
+    ),
     Mutant(
         "some EV_SYSCALL are lost",
         PORT,
         f"{PARLIB}.parlib:Parlib._on_syscall",
         loses_some_events,
-        "syscall.x",
+        "syscall.blocking",
     ),
     Mutant(
-        "abort_sysc aborts nothing", PORT, f"{KERNEL}.kthread:Kthreads.abort", aborts_nothing, "syscall.x"
+        "abort_sysc aborts nothing",
+        PORT,
+        f"{KERNEL}.kthread:Kthreads.abort",
+        aborts_nothing,
+        "akaros.deadline",
+        limit="5s",
     ),
     Mutant(
         "abort_sysc only says that it aborts",
         PORT,
         f"{KERNEL}.kthread:Kthreads.abort",
         says_it_aborted,
-        "syscall.x",
-    ),
-    Mutant(
-        "a uthread does not wait for its call",
-        PORT,
-        f"{PARLIB}.parlib:Parlib.blockon_sysc",
-        does_not_wait,
-        "syscall.x",
+        "akaros.deadline",
+        limit="5s",
     ),
     Mutant(
         "calls that wait are over at once",
         PORT,
         f"{KERNEL}.kthread:Kthreads.start",
         waits_for_nothing,
-        "syscall.x",
+        "syscall.blocking",
+        limit="100ms",
     ),
-    Mutant("alarms do not ring", PORT, f"{PARLIB}.alarms:Alarms._fire", alarms_never_ring, "syscall.x"),
     Mutant(
-        "alarms cannot be unset",
+        "alarms do not ring",
         PORT,
-        f"{PARLIB}.alarms:Alarms.unset_alarm_with_free",
-        alarms_cannot_be_unset,
-        "syscall.x",
+        f"{PARLIB}.alarms:Alarms._fire",
+        alarms_never_ring,
+        "akaros.deadline",
+        limit="5s",
     ),
     Mutant(
         "vcore context is taken for a uthread's",
         PORT,
         f"{PARLIB}.vcores:Vcores.in_vcore_context",
         is_always_a_uthread,
-        "signals.notify",
-    ),
-    Mutant(
-        "everybody is on vcore 0",
-        PORT,
-        f"{PARLIB}.vcores:Vcores.current_vcore",
-        is_always_on_vcore_0,
-        "signals.notify",
+        "signals.timer",
+        hook="deliver_signal",
     ),
     Mutant(
         "a uthread's vector registers stay as in the handler",
@@ -280,6 +239,7 @@ MUTANTS = (
         f"{PARLIB}.signals:Signals.exit_sighandler",
         restores_integers_only,
         "traps.sweep_signals",
+        hook="deliver_signal",
     ),
     Mutant(
         "a uthread's handlers nest",
@@ -287,13 +247,7 @@ MUTANTS = (
         f"{PARLIB}.signals:Signals.deliver",
         handlers_nest,
         "signals.nested",
-    ),
-    Mutant(
-        "uthreads have no signal stack",
-        PORT,
-        f"{PARLIB}.signals:Signals.sigaltstack",
-        ignores_the_signal_stack,
-        "signals.stack",
+        hook="deliver_signal",
     ),
     Mutant(
         "a handler's end leaves signals blocked",
@@ -301,6 +255,7 @@ MUTANTS = (
         f"{PARLIB}.signals:Signals._set_mask",
         keeps_everything_blocked,
         "signals.masks",
+        hook="deliver_signal",
     ),
     Mutant(
         "pthread_kill signals its caller",
@@ -308,13 +263,24 @@ MUTANTS = (
         f"{PARLIB}.signals:Signals.pthread_kill",
         to_the_caller,
         "signals.delivery",
+        hook="deliver_signal",
     ),
     Mutant(
         "the process' signals are no events",
         PORT,
         "fairlead_akaros.akaros:Akaros._send",
         drops_the_processs_signals,
-        "signals.notify",
+        "signals.timer",
+        limit="5s",
+        hook="deliver_signal",
     ),
-    Mutant("yielding is not heard", PORT, f"{PARLIB}.vcores:Vcores.yield_", yields_nothing, "newosproc.x"),
+    Mutant(
+        "yielding is not heard",
+        PORT,
+        f"{PARLIB}.vcores:Vcores.yield_",
+        yields_nothing,
+        "newosproc.yields",
+        limit="20ms",
+        hook="newosproc",
+    ),
 )

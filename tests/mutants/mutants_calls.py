@@ -9,7 +9,9 @@ from mutant import Mutant
 
 from fairlead.syscall import Pending, Result, Wake
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "syscall"
 
 FUTEX = "fairlead.services.futex:FutexTable"
 PROCESS = "fairlead.services.linux.process:Process"
@@ -48,14 +50,6 @@ def waits_whatever_the_word_is(original):
 def waits_for_ever(original):
     def wait(self, address, expected, deadline=None, *rest, **more):
         return original(self, address, expected, None, *rest, **more)
-
-    return wait
-
-
-def wakes_at_once(original):
-    def wait(self, address, expected, *rest, **more):
-        original(self, address, expected, *rest, **more)
-        return Result()
 
     return wait
 
@@ -209,17 +203,6 @@ def closes_nothing(original):
     return close
 
 
-def writes_half(original):
-    """A bad page in the middle: the call fails, and what came before it is lost in silence."""
-
-    def window(process, ranges, start, limit, write):
-        return original(
-            process, [(address, size // 2 or size) for address, size in ranges], start, limit, write
-        )
-
-    return window
-
-
 def believes(original):
     """Memory of the guest's that is not there is written nowhere."""
 
@@ -254,152 +237,175 @@ def says_nothing_remains(original):
 
 
 MUTANTS = (
-    Mutant("a futex loses some wakes", ("opensbi", "linux-amd64"), f"{FUTEX}.wake", loses_wakes, "syscall.x"),
-    Mutant("a futex wakes everybody", ("opensbi",), f"{FUTEX}.wake", wakes_too_many, "syscall.x"),
+    Mutant(
+        "a futex loses some wakes",
+        ("opensbi",),
+        f"{FUTEX}.wake",
+        loses_wakes,
+        "syscall.futex",
+        limit="2s",
+    ),
+    Mutant("a futex wakes everybody", ("opensbi",), f"{FUTEX}.wake", wakes_too_many, "syscall.futex"),
     Mutant(
         "a futex waits whatever its word is",
-        ("opensbi", "akaros"),
+        ("opensbi",),
         f"{FUTEX}.wait",
         waits_whatever_the_word_is,
-        "syscall.x",
+        "syscall.futex",
     ),
-    Mutant("a futex knows no timeout", ("linux-riscv64",), f"{FUTEX}.wait", waits_for_ever, "syscall.x"),
-    Mutant("a futex wait is woken by nobody", ("opensbi",), f"{FUTEX}.wait", wakes_at_once, "syscall.x"),
+    Mutant("a futex knows no timeout", ("linux-riscv64",), f"{FUTEX}.wait", waits_for_ever, "syscall.futex"),
     Mutant(
         "a futex wait's timeout looks like a wake",
         ("opensbi",),
         f"{FUTEX}.wait",
         time_is_not_told,
-        "syscall.x",
+        "syscall.futex",
     ),
     Mutant(
         "a bad pointer is no error",
-        ("opensbi", "linux-amd64"),
+        ("opensbi",),
         f"{PROCESS}.syscall",
         instead_of(EFAULT, 0),
-        "syscall.x",
+        "syscall.pointers",
     ),
     Mutant(
         "a bad pointer is an invalid argument",
         ("linux-riscv64",),
         f"{PROCESS}.syscall",
         instead_of(EFAULT, EINVAL),
-        "syscall.x",
+        "syscall.pointers",
     ),
     Mutant(
         "results are written nowhere",
         ("opensbi",),
         "fairlead.services.guestmemory:GuestMemory.write",
         believes,
-        "syscall.x",
+        "syscall.pointers",
     ),
     Mutant(
         "arguments are read as zeroes",
         ("opensbi",),
         "fairlead.services.guestmemory:GuestMemory.read",
         reads_zeroes,
-        "syscall.x",
+        "syscall.pointers",
     ),
     Mutant(
         "a bad descriptor is an invalid argument",
         ("opensbi",),
         f"{PROCESS}.syscall",
         instead_of(EBADF, EINVAL),
-        "syscall.x",
+        "syscall.errors",
     ),
     Mutant(
         "a call that is not there succeeds",
         ("opensbi",),
         "fairlead.services.linux.process:_NO_CALL",
         succeeds,
-        "syscall.x",
+        "syscall.unknown",
     ),
     Mutant(
-        "a short write is said to be whole", ("opensbi", "akaros"), f"{PIPE}.write", takes_all, "syscall.x"
+        "a short write is said to be whole",
+        ("akaros",),
+        f"{PIPE}.write",
+        takes_all,
+        "syscall.nonblocking",
     ),
-    Mutant("a short read is said to be whole", ("opensbi",), f"{PIPE}.read", fills_all, "syscall.x"),
+    Mutant("a short read is said to be whole", ("opensbi",), f"{PIPE}.read", fills_all, "syscall.short"),
     Mutant(
         "pipes tell nobody",
         ("opensbi", "akaros"),
         "fairlead.services.readiness:Readiness.notify",
         tells_nobody,
-        "syscall.x",
+        "syscall.polling",
     ),
     Mutant(
-        "a writer's leaving is not told", ("linux-amd64",), f"{PIPE}.leave", leaves_in_silence, "syscall.x"
+        "a writer's leaving is not told",
+        ("linux-amd64",),
+        f"{PIPE}.leave",
+        leaves_in_silence,
+        "syscall.polling",
+        limit="1s",
     ),
-    Mutant("a pipe has no end", ("opensbi",), f"{PIPE}.read", is_never_at_its_end, "syscall.x"),
+    Mutant(
+        "a pipe has no end", ("opensbi",), f"{PIPE}.read", is_never_at_its_end, "syscall.short", limit="1s"
+    ),
     Mutant(
         "a read stops the world",
         ("opensbi",),
         f"{LINUX}.transfers:wait_ready",
         keeps_the_processor,
-        "syscall.x",
+        "syscall.blocking",
     ),
     Mutant(
-        "poll knows no timeout", ("opensbi",), f"{LINUX}.polling:_milliseconds", never_in_time, "syscall.x"
+        "poll knows no timeout",
+        ("opensbi",),
+        f"{LINUX}.polling:_milliseconds",
+        never_in_time,
+        "syscall.polling",
+        limit="2s",
     ),
     Mutant(
         "epoll says nothing of what becomes ready",
         ("linux-riscv64",),
         f"{EPOLL}._announce",
         announces_nothing,
-        "syscall.x",
+        "syscall.polling",
     ),
     Mutant(
         "SA_RESTART is not heard",
-        ("opensbi", "linux-amd64"),
+        ("linux-amd64",),
         f"{LINUX}.delivery:Delivery._end_call",
         forgets_the_restart,
-        "syscall.x",
+        "syscall.restarted",
+        limit="2s",
     ),
     Mutant(
         "calls are made again whatever the handler wants",
         ("opensbi",),
         f"{LINUX}.delivery:Delivery._end_call",
         always_restarts,
-        "syscall.x",
+        "syscall.interrupted",
     ),
     Mutant(
         "the exit code is lost",
         ("opensbi",),
         f"{LINUX}.threads:HANDLERS[exit_group]",
         exits_with(lambda status: 0),
-        "syscall.x",
+        "syscall.streams",
     ),
     Mutant(
         "the exit code is another",
         ("linux-amd64",),
         f"{LINUX}.threads:HANDLERS[exit_group]",
         exits_with(lambda status: status * 2),
-        "syscall.x",
+        "syscall.streams",
     ),
     Mutant(
         "random bytes are zeroes",
         ("opensbi",),
         "fairlead.services.randomness:Randomness.bytes",
         nothing_random,
-        "syscall.x",
+        "syscall.results",
     ),
     Mutant(
         "pread moves the offset",
         ("linux-amd64",),
         f"{LINUX}.positioned:HANDLERS[pread64]",
         moves_the_offset,
-        "syscall.x",
+        "syscall.results",
     ),
     Mutant(
         "close leaves the descriptor open",
         ("opensbi",),
         f"{LINUX}.descriptors:HANDLERS[close]",
         closes_nothing,
-        "syscall.x",
+        "syscall.errors",
     ),
     Mutant(
         "the rest of an interrupted sleep is not told",
         ("opensbi",),
         f"{LINUX}.time:HANDLERS[nanosleep]",
         says_nothing_remains,
-        "syscall.x",
+        "syscall.interrupted",
     ),
 )

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from mutant import Mutant
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "syscall"
 
 PAGE = 4096
 LINUX = "fairlead.services.linux.memory"
 SPACE = "fairlead.services.addressspace:AddressSpace"
-
-
-def does_nothing(original):
-    """As successful as a call that did what it was asked for."""
-
-    def call(process, address, size):
-        return 0
-
-    return call
 
 
 def protects_nothing(original):
@@ -132,15 +125,6 @@ def leaves_what_was_there(original):
     return mmap
 
 
-def moves(original):
-    """MAP_FIXED is a wish like any other."""
-
-    def mmap(self, address, size, prot, *, fixed=False, noreplace=False):
-        return original(self, address, size, prot, fixed=False)
-
-    return mmap
-
-
 def loses_memory(original):
     """What is given back is never given out again."""
 
@@ -179,14 +163,14 @@ MUTANTS = (
     ),
     Mutant(
         "memory is not zeroed when it is used again",
-        ("opensbi", "akaros"),
+        ("opensbi",),
         "fairlead.services.frames:Frames.give",
         forgets_that_memory_was_used,
         "memory.zeroes",
     ),
     Mutant(
         "MADV_DONTNEED keeps what was there",
-        ("opensbi", "akaros"),
+        ("opensbi",),
         f"{SPACE}.discard",
         keeps,
         "memory.dontneed",
@@ -223,7 +207,6 @@ MUTANTS = (
     Mutant(
         "MAP_FIXED keeps what was there", ("opensbi",), f"{SPACE}.mmap", leaves_what_was_there, "memory.fixed"
     ),
-    Mutant("MAP_FIXED maps elsewhere", ("linux-amd64",), f"{SPACE}.mmap", moves, "memory.fixed"),
     Mutant(
         "memory given back is lost",
         ("opensbi",),

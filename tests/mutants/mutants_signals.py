@@ -9,7 +9,9 @@ from mutant import Mutant
 from fairlead.services.signals import SA_NODEFER, SA_ONSTACK
 from fairlead.signal import Sig
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "deliver_signal"
 
 DELIVERY = "fairlead.services.linux.delivery:Delivery"
 RISCV64 = "fairlead.services.linux.sigframe_riscv64:SignalFrame"
@@ -174,13 +176,6 @@ def ends_by_another(original):
     return exit_by_signal
 
 
-def ignores_nothing(original):
-    def ignores(self, number):
-        return False
-
-    return ignores
-
-
 def set_differently(original):
     """Unblocking replaces the mask."""
 
@@ -209,7 +204,7 @@ def no_target(original):
 MUTANTS = (
     Mutant(
         "a handler is interrupted by its own signal",
-        ("opensbi", "linux-amd64"),
+        ("opensbi",),
         f"{DELIVERY}._enter",
         entered(nothing_deferred),
         "signals.masks",
@@ -230,6 +225,7 @@ MUTANTS = (
         f"{DELIVERY}._enter",
         entered(as_if_sent),
         "traps.nil",
+        hook="handle_trap",
     ),
     Mutant(
         "the mask stays as in the handler",
@@ -293,7 +289,7 @@ MUTANTS = (
     Mutant("signals come twice", ("opensbi",), f"{DELIVERY}.deliver", comes_twice, "signals.storm"),
     Mutant(
         "signals for a thread go to the first one",
-        ("opensbi", "linux-riscv64"),
+        ("linux-riscv64",),
         f"{CALLS}:_to_thread",
         to_the_first_thread,
         "signals.delivery",
@@ -324,7 +320,8 @@ MUTANTS = (
         ("opensbi",),
         f"{BOOTED}._notice",
         wakes_nobody,
-        "signals.delivery",
+        "syscall.interrupted",
+        hook="syscall",
     ),
     Mutant(
         "a signal ends a program as another would",
@@ -332,13 +329,6 @@ MUTANTS = (
         f"{BOOTED}.exit_by_signal",
         ends_by_another,
         "signals.default",
-    ),
-    Mutant(
-        "ignored signals interrupt",
-        ("opensbi",),
-        "fairlead.services.signals:SignalTable.ignores",
-        ignores_nothing,
-        "signals.notify",
     ),
     Mutant(
         "unblocking one signal blocks all others",

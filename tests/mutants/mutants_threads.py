@@ -6,7 +6,9 @@ from itertools import count
 
 from mutant import Mutant
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "newosproc"
 
 THREADS = "fairlead.services.linux.threads:HANDLERS"
 NEWOSPROC = {
@@ -14,7 +16,7 @@ NEWOSPROC = {
     "akaros": "fairlead_akaros.akaros:Akaros.newosproc",
     "linux": "fairlead_linux.kernel:Kernel.newosproc",
 }
-FEW = 8
+FEW = 6
 """Threads that start as they should, so that a small program does not notice."""
 
 
@@ -71,11 +73,6 @@ def later(change):
     return fault
 
 
-def on_the_creators_stack(self, thread):
-    cpu = self._services.machine.cpu
-    return thread._replace(sp=cpu.get("sp" if cpu.arch == "riscv64" else "rsp") - 4096)
-
-
 def above_its_stack(self, thread):
     return thread._replace(sp=thread.sp + 64)
 
@@ -114,15 +111,6 @@ def ends_the_akaros_process(original):
     return exit_
 
 
-def leaves_its_word(original):
-    """Whoever waits for the end is not told."""
-
-    def exit_(self, word):
-        return original(self, 0)
-
-    return exit_
-
-
 def blocks_nothing(original):
     def thread_added(self, thread, creator=None):
         original(self, thread, None)
@@ -148,14 +136,12 @@ def refusal_is_success(original):
 MUTANTS = (
     Mutant(
         "all threads have one id",
-        ("linux-amd64", "opensbi"),
+        ("opensbi",),
         f"{THREADS}[gettid]",
         one_id_for_all,
         "newosproc.ids",
     ),
-    Mutant(
-        "a thread has the id zero", ("akaros", "linux-riscv64"), f"{THREADS}[gettid]", no_id, "newosproc.ids"
-    ),
+    Mutant("a thread has the id zero", ("linux-riscv64",), f"{THREADS}[gettid]", no_id, "newosproc.ids"),
     Mutant(
         "a thread's id changes", ("opensbi",), f"{THREADS}[gettid]", another_id_each_time, "newosproc.ids"
     ),
@@ -176,88 +162,74 @@ MUTANTS = (
         boots=False,
     ),
     Mutant(
-        "threads start on their creator's stack",
-        ("linux-amd64",),
-        NEWOSPROC["linux"],
-        later(on_the_creators_stack),
-        "newosproc.ids",
-    ),
-    Mutant(
         "threads start above their stack",
         ("opensbi",),
         NEWOSPROC["opensbi"],
         later(above_its_stack),
-        "newosproc.ids",
+        "newosproc.entry",
     ),
     Mutant(
         "threads start on an unaligned stack",
         ("akaros",),
         NEWOSPROC["akaros"],
         later(unaligned),
-        "newosproc.ids",
+        "newosproc.entry",
     ),
     Mutant(
         "threads start with their creator's g",
         ("opensbi",),
         NEWOSPROC["opensbi"],
         later(with_the_creators_g),
-        "newosproc.ids",
+        "newosproc.entry",
     ),
     Mutant(
         "threads start with their creator's FS base",
         ("akaros",),
         NEWOSPROC["akaros"],
         later(with_the_creators_g),
-        "newosproc.ids",
+        "newosproc.entry",
     ),
     Mutant(
         "threads inherit no register",
-        ("linux-riscv64",),
+        ("linux-amd64",),
         NEWOSPROC["linux"],
         later(without_inheritance),
-        "newosproc.ids",
+        "newosproc.bursts",
     ),
     Mutant(
         "there are a hundred threads at most",
         ("opensbi",),
         "fairlead.scheduler:MAX_THREADS",
         few_threads,
-        "newosproc.thousand",
+        "newosproc.together",
     ),
     Mutant(
         "a thread's end is the process' end",
         ("linux-amd64", "opensbi"),
         f"{THREADS}[exit]",
         ends_the_process,
-        "newosproc.exit",
+        "newosproc.exits",
     ),
     Mutant(
         "a uthread's end is the process' end",
         ("akaros",),
         "fairlead_akaros.parlib.functions:Functions._exit",
         ends_the_akaros_process,
-        "newosproc.exit",
-    ),
-    Mutant(
-        "a uthread's end is not told",
-        ("akaros",),
-        "fairlead_akaros.parlib.functions:Functions._exit",
-        leaves_its_word,
-        "newosproc.exit",
+        "newosproc.exits",
     ),
     Mutant(
         "threads do not inherit what is blocked",
         ("opensbi", "linux-amd64"),
         "fairlead.services.linux.process:Process.thread_added",
         blocks_nothing,
-        "signals.newborn",
+        "newosproc.greeted",
     ),
     Mutant(
         "uthreads do not inherit what is blocked",
         ("akaros",),
         "fairlead_akaros.parlib.parlib:Parlib.added",
         blocks_nothing_on_akaros,
-        "signals.newborn",
+        "newosproc.greeted",
     ),
     Mutant(
         "a refused thread is said to run",

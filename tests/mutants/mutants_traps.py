@@ -1,4 +1,4 @@
-"""Faults in traps: exceptions that become the wrong thing, interrupts that leave a trace (hook handle_trap)."""
+"""Faults in traps: exceptions taken for others, interrupts that leave a trace (hook handle_trap)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from mutant import Mutant
 
 from fairlead.trap import TrapKind
 
-__all__ = ["MUTANTS"]
+__all__ = ["HOOK", "MUTANTS"]
+
+HOOK = "handle_trap"
 
 HANDLE_TRAP = {
     "opensbi": "fairlead_opensbi.ethanol.kernel:Ethanol.handle_trap",
@@ -102,6 +104,22 @@ def only_at_first(original):
     return arm
 
 
+def not_soon(interval):
+    """After a few times the next interrupt is years away."""
+
+    def fault(original):
+        numbers = count()
+
+        def arm(self):
+            if next(numbers) == FEW:
+                setattr(self, interval, 1 << 50)
+            original(self)
+
+        return arm
+
+    return fault
+
+
 def takes_the_last_life(original):
     """Lives are taken and never given back: who has lost all runs for ever."""
 
@@ -135,15 +153,6 @@ def no_quantum(original):
         self._arm()
 
     return quantum
-
-
-def swapped_codes(original):
-    """What is mapped and what is not are taken for each other."""
-
-    def is_mapped(self, address, size=1):
-        return not original(self, address, size)
-
-    return is_mapped
 
 
 def never_inside(original):
@@ -202,18 +211,11 @@ MUTANTS = (
         "traps.fatal",
     ),
     Mutant(
-        "stores that fault are said to be loads of nothing",
-        ("opensbi",),
-        "fairlead.services.addressspace:AddressSpace.is_mapped",
-        swapped_codes,
-        "traps.addresses",
-    ),
-    Mutant(
         "handlers are told of the next instruction",
         ("opensbi",),
         HANDLE_TRAP["opensbi"],
         skips,
-        "signals.faults",
+        "traps.registers",
     ),
     Mutant(
         "an interrupt spoils an integer register",
@@ -303,15 +305,17 @@ MUTANTS = (
         "the timer is not armed again",
         ("opensbi",),
         "fairlead_opensbi.ethanol.kernel:Ethanol._arm_timer",
-        only_at_first,
+        not_soon("_interval"),
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "slices are not started again",
         ("linux-amd64",),
         "fairlead_linux.kernel:Kernel._start_slice",
-        only_at_first,
+        not_soon("_slice"),
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "the quantum is not armed again",
@@ -319,6 +323,7 @@ MUTANTS = (
         "fairlead_akaros.parlib.vcores:Vcores._arm",
         only_at_first,
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "a quantum's end changes nothing",
@@ -326,6 +331,7 @@ MUTANTS = (
         "fairlead_akaros.parlib.vcores:Vcores._quantum",
         no_quantum,
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "lives are not given back",
@@ -340,6 +346,7 @@ MUTANTS = (
         "fairlead_opensbi.ethanol.ring:Ring.take_life",
         takes_no_life,
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "the ring has one M",
@@ -347,6 +354,7 @@ MUTANTS = (
         "fairlead_opensbi.ethanol.ring:Ring.pick",
         the_same_again,
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "a slice's end changes nothing",
@@ -354,12 +362,15 @@ MUTANTS = (
         "fairlead_linux.kernel:Kernel.pick",
         the_same_again,
         "traps.shares",
+        limit="500ms",
     ),
     Mutant(
         "a fault in a handler overwrites the handler's frame",
-        ("opensbi", "linux-amd64"),
+        ("opensbi",),
         "fairlead.services.signals:AltStack.holds",
         never_inside,
-        "signals.nested",
+        "signals.masks",
+        limit="60ms",
+        hook="deliver_signal",
     ),
 )
