@@ -95,6 +95,18 @@ class Booted:
         self.os.thread_ended(thread)
         self._attention = True
 
+    def read_register(self, thread: Thread, register: str) -> int:
+        """A register of any thread, between two of the guest's instructions."""
+        cpu = self._cpu
+        return cpu.get(register) if thread is self._loaded else cpu.peek(thread.context, register)
+
+    def write_register(self, thread: Thread, register: str, value: int) -> None:
+        cpu = self._cpu
+        if thread is self._loaded:
+            cpu.set(register, value)
+        else:
+            cpu.poke(thread.context, register, value)
+
     def wait_queue(self) -> WaitQueue:
         return self.scheduler.wait_queue()
 
@@ -148,6 +160,11 @@ class Booted:
         self.fatal_pc = self._cpu.pc
         self._exit = Exit(signal=number)
         self._attention = True
+
+    @property
+    def outcome(self) -> Exit | None:
+        """How the guest has ended; None while it has not."""
+        return self._exit
 
     def stop_requested(self) -> bool:
         return len(self._host_signals) > self._host_signals_seen

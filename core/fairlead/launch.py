@@ -52,6 +52,8 @@ class Settings(NamedTuple):
     time_hooks: bool = False
     """Measure the host's CPU time in each hook for the result."""
     timeline: Path | None = None
+    gdb: str | None = None
+    """[HOST:]PORT to wait at for a debugger."""
     adversity: bool = False
     """Serve the calls that conformance checks' programs ask for trouble by (fairlead.testing.adversity)."""
 
@@ -128,6 +130,20 @@ def _host_signals(system: System) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _debugger(settings: Settings, system: System) -> Iterator[None]:
+    """Have a debugger hold the guest up, if one is wanted."""
+    if settings.gdb is None:
+        yield
+        return
+    from fairlead.debug.server import GdbServer
+    from fairlead.debug.wire import Listener, parse_address
+
+    server = GdbServer(system, Listener(parse_address(settings.gdb)))
+    with server.serving():
+        yield
 
 
 def _open(stack: ExitStack, path: str) -> TextIO:
@@ -234,7 +250,7 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
         for each in attach:
             each(system)
         stack.callback(_summary, system)
-        with _host_signals(system):
+        with _host_signals(system), _debugger(settings, system):
             outcome = system.run()
         if settings.result is not None:
             _write_result(settings.result, system, outcome, observers)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from fairlead.tracer import Tracer
 from fairlead.trap import Trap
 
 __all__ = [
@@ -163,7 +164,7 @@ class Clock(Protocol):
 
     @property
     def work(self) -> int:
-        """Blocks or instructions, as `kind` says, that the guest has executed; 0 where the host's time counts.
+        """Blocks or instructions, as `kind` says, that the guest has executed; 0 with the host's time.
 
         What `charge` adds and idle time are no work."""
 
@@ -222,6 +223,13 @@ class Machine(Protocol):
         instruction's own address, of a single step's the next one's. A SYSCALL trap that is a firmware call,
         and a time read, are served by the machine and do not reach it. An exception from `on_trap` ends the
         run and comes out of here.
+        """
+
+    def trace(self, on_halt: Callable[[], bool]) -> Tracer:
+        """The machine's one tracer; nobody pays for it before this.
+
+        `on_halt` is called within `run` where the tracer stops the guest; False makes `run` return
+        Stop.HANDLER. It may change registers and memory, as `on_trap` may.
         """
 
     def pending_interrupt(self) -> Trap | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from time import sleep
-from typing import cast
+from typing import Protocol, cast
 
 from fairlead.booted import Booted, Exit
 from fairlead.checked import CheckedHooks, answer, broken, guarded
@@ -21,11 +21,27 @@ from fairlead.syscall import Pending, Result, Syscall, Wake
 from fairlead.thread import NewThread, Thread, ThreadState
 from fairlead.trap import Trap, TrapKind
 
-__all__ = ["Exit", "System"]
+__all__ = ["Debugger", "Exit", "System"]
 
 _SI_KERNEL = 0x80
 _EXTERNAL_POLL = 10_000_000  # ns between looks at what the host has for a thread that waits for it
 _NAP = 10_000  # ns that a CPU which waits for an interrupt sleeps at a time, when nobody else can run
+
+
+class Debugger(Protocol):
+    """Who may hold the guest up between two turns; each method may take as long as it likes.
+
+    It may change registers and memory, post signals and end the guest.
+    """
+
+    def before_run(self, thread: Thread) -> None:
+        """A thread, its registers in the CPU, is about to run."""
+
+    def before_idle(self) -> None:
+        """No thread is ready."""
+
+    def before_signal(self, thread: Thread, signal: Signal) -> Signal | None:
+        """A signal is about to be delivered to the current thread: what is delivered in its stead."""
 
 
 class System(Booted):
@@ -44,6 +60,7 @@ class System(Booted):
         max_time: int | None = None,
     ) -> None:
         super().__init__(port, machine, program, options, seed, checks)
+        self.debugger: Debugger | None = None
         self._max_time = max_time
         boot = guarded(port.name, "boot", port.boot, self)
         self.os = cast(PortObject, boot)
@@ -60,6 +77,10 @@ class System(Booted):
         self._host_signals.append(number)
         self._attention = True
         self.machine.request_stop()
+
+    def end_by_host(self) -> None:
+        """End the guest by the signal that the host sent last, without asking it."""
+        self.exit_by_signal(self._host_signals[-1])
 
     def run(self) -> Exit:
         """Run the program to its end."""
@@ -85,7 +106,10 @@ class System(Booted):
             return
         thread = self._pick()
         if thread is None:
-            self._idle()
+            if self.debugger is not None:
+                self.debugger.before_idle()
+            if self._exit is None:
+                self._idle()
             return
         self._load(thread)
         self._attention = False
@@ -93,6 +117,8 @@ class System(Booted):
             return
         bounds = [time for time in (scheduler.next_time(), self._max_time) if time is not None]
         self._deadline = min(bounds, default=now + 1_000_000_000)
+        if self.debugger is not None:
+            self.debugger.before_run(thread)
         if self._attention:
             return
         stop = self.machine.run(self._deadline, self._on_trap)
@@ -143,6 +169,13 @@ class System(Booted):
                 return False
             self._finish(thread, thread.call, later)
         while (signal := self._next_signal(thread)) is not None:
+            if self.debugger is not None:
+                changed = self.debugger.before_signal(thread, signal)
+                if self._exit is not None:
+                    return False
+                if changed is None:
+                    continue
+                signal = changed
             self._taken = signal
             self.hooks.deliver_signal(signal)
             if self._exit is not None or thread.state is not ThreadState.RUNNING:

@@ -243,6 +243,16 @@ COMMON: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         },
     ),
     (
+        ("--gdb", "gdb"),
+        {
+            "metavar": "[HOST:]PORT",
+            "help": (
+                "Hold the program at its first instruction for a debugger (gdb: target remote :PORT). Port 0 "
+                "takes a free one; only this host can reach it unless HOST is named."
+            ),
+        },
+    ),
+    (
         ("--result", "result"),
         {
             "metavar": "FILE",
@@ -293,6 +303,10 @@ def settings_from(
         raise UsageError(
             f"--memory {values['memory']} cannot be had", hint="take from 64M to 64G, a multiple of 2M"
         )
+    if values["gdb"] is not None:
+        from fairlead.debug.wire import parse_address
+
+        parse_address(values["gdb"])  # a wrong one is said before anything is built
     files: dict[str, Path | None] = {}
     for option in ("result", "timeline"):
         files[option] = path = Path(values[option]) if values[option] is not None else None
@@ -317,4 +331,5 @@ def settings_from(
         check=values["check"],
         result=files["result"],
         timeline=files["timeline"],
+        gdb=values["gdb"],
     )

@@ -13,6 +13,7 @@ from fairlead_machines.engine.clock import EngineClock
 from fairlead_machines.engine.counter import Counter
 from fairlead_machines.engine.native import ERR_OK, Unicorn
 from fairlead_machines.engine.ram import EngineRam
+from fairlead_machines.engine.tracer import EngineTracer
 from fairlead_machines.engine.wakeup import Wakeup
 
 __all__ = ["EngineMachine"]
@@ -59,6 +60,7 @@ class EngineMachine(ABC):
         self.alarm: int | None = None
         """When the next alarm is due."""
         self._on_trap: TrapHandler = _no_handler
+        self._tracer: EngineTracer | None = None
 
     # What an architecture adds.
 
@@ -86,6 +88,10 @@ class EngineMachine(ABC):
     @property
     @abstractmethod
     def _start_address(self) -> int: ...
+
+    @abstractmethod
+    def _physical(self, address: int) -> int | None:
+        """Where a virtual address is in physical memory now; None if nowhere."""
 
     # The run loop.
 
@@ -132,6 +138,8 @@ class EngineMachine(ABC):
             whole = cell.value == most
             started = perf_counter_ns()
             code = emu_start(handle, self._start_address, 0, 0, counter.count_argument())
+            if self._tracer is not None and code == ERR_OK:
+                code = self._traced(self._tracer)
             counted_out = cell.value < 0 and self._stop is None and code == ERR_OK
             clock.finish(counted_out)
             if self._error is not None:
@@ -149,6 +157,39 @@ class EngineMachine(ABC):
                     return reason
             elif whole:
                 self._slice = self._next_slice(most, perf_counter_ns() - started)
+
+    def _traced(self, tracer: EngineTracer) -> int:
+        """Serve the tracer's stops, if it was one that ended the engine's run, within the slice.
+
+        The deadline, alarms and interrupts are not looked at: a run without a tracer would not do it here.
+        """
+        code = ERR_OK
+        while self._stop is None and code == ERR_OK and tracer.take_stop(self.cpu.pc):
+            if not tracer.on_halt():
+                self._stop = Stop.HANDLER
+                break
+            self._give_back()
+            tracer.resume(self.cpu.pc)
+            code = self.unicorn.lib.uc_emu_start(
+                self.unicorn.handle, self._start_address, 0, 0, self._counter.count_argument()
+            )
+        return code
+
+    def _give_back(self) -> None:
+        """Undo the count of what a stop of the tracer's kept from running, as it is counted again.
+
+        Where a charge has used up the slice the counter would stop at once, in the middle of a block: it gets
+        one unit, and the time stays what it was.
+        """
+        self._cell.value += self._counter.spent
+        if self._cell.value < 1:
+            self._timekeeper.start(self.clock.now() + self._counter.nanoseconds, 1)
+
+    def trace(self, on_halt: Callable[[], bool]) -> EngineTracer:
+        if self._tracer is not None:
+            raise MachineError("the machine has a tracer already")
+        self._tracer = EngineTracer(self.unicorn, self._physical, on_halt)
+        return self._tracer
 
     def _next_slice(self, units: int, took: int) -> int:
         """How long the next slice may be, after one of `units` took so many host nanoseconds."""
@@ -202,6 +243,8 @@ class EngineMachine(ABC):
 
     def close(self) -> None:
         self.unicorn.close()
+        if self._tracer is not None:
+            self._tracer.free()
         self._counter.close()
         self._memory.close()
         self._wakeup.close()

@@ -16,7 +16,15 @@ from typing import Protocol
 from fairlead.errors import MachineError
 from fairlead_machines.engine.native import HOOK_BLOCK, Unicorn
 
-__all__ = ["BlockCounter", "Counter", "InstructionCounter", "make_counter"]
+__all__ = [
+    "BlockCounter",
+    "Cell",
+    "Counter",
+    "InstructionCounter",
+    "counting_callback",
+    "make_counter",
+    "make_executable",
+]
 
 
 class Cell(Protocol):
@@ -75,8 +83,12 @@ _AARCH64 = b"".join(
 )
 
 
-def _block_callback(stop: int) -> bytes | None:
-    """Machine code that notes a block, counts it down and stops below zero; None if the host has none."""
+def counting_callback(stop: int) -> bytes | None:
+    """Machine code that notes a block, counts it down and stops below zero; None if the host has none.
+
+    As a CODE hook it does the same for instructions. Its user_data is three 64-bit words: the units left, and
+    address and size of the last.
+    """
     address = stop.to_bytes(8, "little")
     host = os.uname()  # not the module platform, which compiles a dozen regular expressions
     if host.machine in ("x86_64", "amd64"):
@@ -86,7 +98,7 @@ def _block_callback(stop: int) -> bytes | None:
     return None  # on macOS an executable page needs MAP_JIT
 
 
-def _make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char]:
+def make_executable(code: bytes) -> tuple[mmap.mmap, ctypes.c_char]:
     """Machine code in a page of its own, and its first byte, which has its address.
 
     The page is executable only once it is written: that is when Linux brings aarch64's instruction cache up
@@ -115,12 +127,12 @@ class BlockCounter:
     def __init__(self, unicorn: Unicorn) -> None:
         stop = ctypes.cast(unicorn.lib.uc_emu_stop, ctypes.c_void_p).value
         assert stop is not None
-        code = _block_callback(stop)
+        code = counting_callback(stop)
         if code is None:
             raise MachineError(
                 f"no native block counter for {os.uname().machine} hosts", hint="use the instruction counter"
             )
-        self._memory, first = _make_executable(code)
+        self._memory, first = make_executable(code)
         self._exported: ctypes.c_char | None = first
         self._record = (ctypes.c_int64 * 3)()
         self.cell = ctypes.c_int64.from_buffer(self._record)

@@ -48,6 +48,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
         ctypes.c_size_t,
     ),
     "uc_emu_stop": (ctypes.c_void_p,),
+    "uc_hook_del": (ctypes.c_void_p, ctypes.c_size_t),
     "uc_context_alloc": (ctypes.c_void_p, ctypes.c_void_p),
     "uc_context_save": (ctypes.c_void_p, ctypes.c_void_p),
     "uc_context_restore": (ctypes.c_void_p, ctypes.c_void_p),

@@ -31,9 +31,12 @@ __all__ = [
     "HOOK_INSN",
     "HOOK_INSN_INVALID",
     "HOOK_INTR",
+    "HOOK_READ",
+    "HOOK_WRITE",
     "INSN_HOOK",
     "INTR_HOOK",
     "INVALID_HOOK",
+    "MEMORY_HOOK",
     "MMIO_READ",
     "MMIO_WRITE",
     "MODE_64",
@@ -73,6 +76,8 @@ HOOK_INTR = 1 << 0
 HOOK_INSN = 1 << 1
 HOOK_CODE = 1 << 2
 HOOK_BLOCK = 1 << 3
+HOOK_READ = 1 << 10
+HOOK_WRITE = 1 << 11
 HOOK_INSN_INVALID = 1 << 14
 
 _PROT_ALL = 7
@@ -95,6 +100,15 @@ PORT_OUT_HOOK = ctypes.PYFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p
 )
 CODE_HOOK = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+MEMORY_HOOK = ctypes.PYFUNCTYPE(
+    None,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint64,
+    ctypes.c_int,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+)
 MMIO_READ = ctypes.PYFUNCTYPE(
     ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
 )
@@ -176,6 +190,7 @@ class Unicorn:
         self.lib.uc_context_size(self.handle)
         flag = _find_no_exit_request(before, ctypes.string_at(start, _SPAN))
         self._no_exit_request = ctypes.c_uint8.from_address(start + flag) if flag is not None else None
+        self._exits_wanted, self._exits_kept = True, False
         # Without this, the `until` address is looked up in the page tables at each exit.
         self.check(self.lib.uc_ctl(self.handle, _CTL_USE_EXITS, 1), "uc_ctl")
 
@@ -187,9 +202,16 @@ class Unicorn:
         at its end. BLOCK and INTR hooks, page faults and loads are as precise as ever. No effect if the flag
         was not found.
         """
+        self._exits_wanted = wanted
+        wanted = wanted or self._exits_kept
         if self._no_exit_request is not None and self._no_exit_request.value == wanted:
             self._no_exit_request.value = not wanted
             self.flush_blocks()
+
+    def keep_exits_inside_blocks(self, wanted: bool) -> None:
+        """Have them until further notice, whatever is asked of `set_exits_inside_blocks` meanwhile."""
+        self._exits_kept = wanted
+        self.set_exits_inside_blocks(self._exits_wanted)
 
     def check(self, code: int, what: str) -> None:
         """MachineError unless a call returned UC_ERR_OK."""
@@ -239,6 +261,11 @@ class Unicorn:
         self.check(code, "uc_hook_add")
         self._keep.append(callback)
         return hook.value
+
+    def remove_hook(self, hook: int, callback: Any) -> None:
+        """Remove a hook while no code runs; translated code calls it until `flush_blocks`."""
+        self.check(self.lib.uc_hook_del(self.handle, hook), "uc_hook_del")
+        self._keep.remove(callback)
 
     def flush_tlb(self) -> None:
         """Forget translated addresses."""

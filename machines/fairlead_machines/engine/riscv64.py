@@ -295,6 +295,10 @@ class Riscv64Machine(EngineMachine):
     def new_mmu(self, allocate: Callable[[int], int]) -> Mmu:
         return self._translations.new_tables(allocate)
 
+    def _physical(self, address: int) -> int | None:
+        index = self._view.index(address)
+        return None if index is None else index + self.ram.base
+
     def flush_translations(self) -> None:
         """Forget what virtual addresses meant (SFENCE.VMA)."""
         self._translations.forget_addresses()

@@ -200,10 +200,14 @@ class X86Machine(EngineMachine):
         self._single_step(True)
         self._count_far()
         code = 0
+        if self._tracer is not None:
+            self._tracer.pause()
         while self._stepping and self._stop is None and not code:
             code = self.unicorn.lib.uc_emu_start(
                 self.unicorn.handle, self._processor.pc, 0, 0, self._counter.count_argument()
             )
+        if self._tracer is not None:
+            self._tracer.unpause()
         if self._stepping:
             self._stepping = False
             self._single_step(False)
@@ -280,6 +284,9 @@ class X86Machine(EngineMachine):
             self._executable,
             self._processor.set_cr3,
         )
+
+    def _physical(self, address: int) -> int | None:
+        return self._view.physical(address)
 
     def _executable(self, _virtual: int, physical: int, size: int) -> None:
         """Pages have become executable: drop what was translated from them in an earlier life."""

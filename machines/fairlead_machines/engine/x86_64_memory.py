@@ -38,6 +38,11 @@ class GuestView:
             size -= part
         return found
 
+    def physical(self, address: int) -> int | None:
+        """Where in RAM the byte at an address is; None if it is not there."""
+        where = Paging4.walk(self.words, self._base, self._cpu.cr3, address)
+        return where[0] if where is not None and 0 <= where[0] - self._base < self._size else None
+
     def read_back(self, end: int, size: int) -> bytes:
         """Up to `size` bytes that stand before `end`, fewer where memory begins."""
         start = end - size & _MASK
