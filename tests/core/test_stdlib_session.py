@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.errors import UsageError
+from fairlead.testing.stdlib.events import Outcome
 from fairlead.testing.stdlib.judge import Compared
 from fairlead.testing.stdlib.lists import read_lists
 from fairlead.testing.stdlib.page import MARK, write_page
@@ -91,6 +92,28 @@ def test_too_many_under_a_bounded_reason(tmp_path: Path) -> None:
     ]
 
 
+def test_what_was_not_reached_in_time(tmp_path: Path) -> None:
+    lists = read_lists(folder(tmp_path))
+    results = measured(tmp_path)
+    unlike: dict[str, Outcome] = {
+        "TestDivide": "skip",
+        "TestGone": "missing",
+        "TestStart": "fail",
+        "TestWrong": "fail",
+    }
+    results.ports["opensbi"]["os"] = Measured.of("riscv64", "limit", 300.0, Compared(200, 196, unlike, 0))
+    found = verdicts(results, lists)
+    assert not found.well
+    verdict = found.by_port["opensbi"]["os"]
+    assert (verdict.unlisted, verdict.late) == (("TestWrong",), ("TestGone",))
+    assert "opensbi: os: took too long, 1 names not reached (TestGone)" in found.lines
+    page = tmp_path / "page.md"
+    page.write_text(MARK)
+    write_page(page, results, lists, found)
+    assert "| 196 / 2 / 1, 1 not listed, 1 not in time |" in page.read_text()
+    assert "- opensbi, not to the end, for want of time: 1 of the packages: os" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("differences", "said"),
     [
@@ -133,7 +156,7 @@ def test_the_page(tmp_path: Path) -> None:
     text = page.read_text()
     assert text.startswith(f"# Kept\n\n{MARK}\n\n## In sum, Go 1.27.3\n")
     assert "| os | 203 / 0 / 1 | 198 / 1 / 1 |" in text
-    assert "| opensbi | 1 | 200 | 198 | 0 | 1 | 0 | 0 | 1 | 0 | 0 |" in text
+    assert "| opensbi | 1 | 200 | 198 | 0 | 1 | 0 | 0 | 1 | 0 | 0 | 0 |" in text
     assert "| net | sockets | it is one | 50 |" in text
     assert "- opensbi: 1 of the packages: io\n" in text
     assert "old" not in text

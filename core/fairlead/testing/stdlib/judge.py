@@ -37,6 +37,8 @@ class Verdict:
     """Names that are listed, and neither they nor their subtests differ."""
     foreign: tuple[str, ...] = ()
     """Names that skip themselves on the port's architecture."""
+    late: tuple[str, ...] = ()
+    """Names that were not reached, or did not end, in the time that the package had."""
 
 
 def steady(*runs: Mapping[str, Outcome]) -> dict[str, Outcome]:

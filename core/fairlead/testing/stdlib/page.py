@@ -43,18 +43,19 @@ def _body(results: Results, lists: Lists, found: Found) -> Iterable[str]:
 def _sums(results: Results, lists: Lists, found: Found, ports: Sequence[str]) -> Iterable[str]:
     yield f"## In sum, Go {results.go}"
     yield ""
-    yield f"| port | packages | names | passed | {' | '.join(REASONS)} | not listed |"
-    yield f"| --- |{' ---: |' * (len(REASONS) + 4)}"
+    yield f"| port | packages | names | passed | {' | '.join(REASONS)} | not listed | not in time |"
+    yield f"| --- |{' ---: |' * (len(REASONS) + 5)}"
     for port in ports:
         measured = results.ports[port]
         reasons = Counter(
             reason for verdict in found.by_port[port].values() for reason in verdict.reasons.values()
         )
         unlisted = sum(len(verdict.unlisted) for verdict in found.by_port[port].values())
+        late = sum(len(verdict.late) for verdict in found.by_port[port].values())
         names = sum(each.names for each in measured.values())
         names -= sum(len(verdict.foreign) for verdict in found.by_port[port].values())
         passed = sum(each.passed for each in measured.values())
-        counts = [len(measured), names, passed, *(reasons[reason] for reason in REASONS), unlisted]
+        counts = [len(measured), names, passed, *(reasons[reason] for reason in REASONS), unlisted, late]
         yield f"| {port} | {' | '.join(_number(count) for count in counts)} |"
     yield ""
     yield _steady(results, ports)
@@ -88,13 +89,13 @@ def _packages(results: Results, found: Found, ports: Sequence[str]) -> Iterable[
 
 
 def _cell(measured: Measured, found: Found, port: str, package: str) -> str:
-    foreign = found.by_port[port][package].foreign
-    ends = Counter(outcome for test, outcome in measured.unlike.items() if test not in foreign)
+    verdict = found.by_port[port][package]
+    apart = {*verdict.foreign, *verdict.late}
+    ends = Counter(outcome for test, outcome in measured.unlike.items() if test not in apart)
     text = _counts(measured.passed, sum(ends[each] for each in _FAILED), ends["skip"])
-    if measured.status == "limit":
-        text += ", broken off"
-    unlisted = len(found.by_port[port][package].unlisted)
-    return f"{text}, {_number(unlisted)} not listed" if unlisted else text
+    for names, what in ((verdict.unlisted, "not listed"), (verdict.late, "not in time")):
+        text += f", {_number(len(names))} {what}" if names else ""
+    return text
 
 
 def _counts(passed: int, failed: int, skipped: int) -> str:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fairlead.errors import FairleadError, UsageError
@@ -199,7 +199,8 @@ def verdicts(results: Results, lists: Lists) -> Found:
 
 def _say(found: Found, port: str, package: str, measured: Measured, verdict: Verdict) -> None:
     if measured.status in ("limit", "build-fail"):
-        said = "took too long" if measured.status == "limit" else "does not build"
+        late = f"took too long, {len(verdict.late)} names not reached{_some(verdict.late)}"
+        said = late if measured.status == "limit" else "does not build"
         found.lines.append(f"{port}: {package}: {said}")
         found.well = False
     if verdict.unlisted:
@@ -214,7 +215,12 @@ def _say(found: Found, port: str, package: str, measured: Measured, verdict: Ver
 
 def _verdict(measured: Measured, lists: Lists, package: str, port: str) -> Verdict:
     foreign = lists.elsewhere(package, measured.goarch)
-    return judge(measured.compared, lists.of(package, port), foreign)
+    verdict = judge(measured.compared, lists.of(package, port), foreign)
+    if measured.status != "limit":
+        return verdict
+    late = tuple(test for test in verdict.unlisted if measured.unlike[test] in ("cut", "missing"))
+    unlisted = tuple(test for test in verdict.unlisted if test not in late)
+    return replace(verdict, unlisted=unlisted, late=late)
 
 
 def _well(measured: Measured, lists: Lists, package: str, port: str) -> bool:
