@@ -164,8 +164,8 @@ class _CountCell:
 
     @value.setter
     def value(self, remaining: int) -> None:
-        self._counted.value = 1 << 40
-        self._limit.value = (1 << 40) + remaining
+        self._counted.value = _MIDDLE
+        self._limit.value = _MIDDLE + remaining
 
 
 class InstructionCounter:
@@ -204,6 +204,8 @@ class InstructionCounter:
         """Nothing of its own."""
 
 
+_MIDDLE = 1 << 62
+"""A count far from both ends: below zero units are left of a deadline that is past, by decades maybe."""
 _PROBE = 0x5EED
 """An instruction count that stands out in a structure full of pointers and small numbers."""
 

@@ -72,6 +72,15 @@ def test_a_sweep_interrupts_every_instruction_of_its_window(
     assert json.loads(result.read_text()) == first
 
 
+@pytest.mark.parametrize("counter", ["blocks", "instructions"])
+def test_time_that_is_skipped_by_decades_leaves_the_counter_whole(
+    counter: str, kit: Callable[[str], Path], fairlead
+) -> None:
+    words = ("--adversity", f"--counter={counter}")
+    ran = fairlead("run", "--port=opensbi", *words, kit("opensbi"), "nanotime.years")
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("ok\n", "", 0)
+
+
 def test_without_the_option_the_program_says_so(kit: Callable[[str], Path], fairlead) -> None:
     for part in ("traps.sweep_signals", "newosproc.greeted", "nanotime.years"):
         ran = fairlead("run", "--port=linux-amd64", kit("linux-amd64"), part)
