@@ -149,7 +149,7 @@ func newborn([]string) string {
 		runtime.LockOSThread()
 		// A thread that is made meanwhile is ready behind this one, and so is hit before it runs.
 		for n := 0; !stop.Load(); n++ {
-			if n%32 == 0 {
+			if n%8 == 0 {
 				syscall.Kill(syscall.Getpid(), usr1)
 				sent++
 			}
