@@ -9,7 +9,10 @@ from pkgutil import iter_modules
 from markdown_pages import ROOT, links, prose, spans
 
 from fairlead.guest.edits import read_edits
+from fairlead.hooks import RUNTIME_HOOKS
 from fairlead.plugins import find_board, find_port
+from fairlead.testing.check import GROUPS
+from fairlead.testing.checks import every_check
 from fairlead_akaros import kernel
 from fairlead_akaros.abi import Sys
 from fairlead_akaros.parlib.code import TABLE
@@ -104,3 +107,10 @@ def test_every_module_of_the_akaros_port_is_on_the_way_through_it() -> None:
     made = {"__init__.py", "tables.py", "names.py"}
     modules = {path for path in package.rglob("*.py") if path.name not in made}
     assert modules - {(AKAROS.parent / link).resolve() for link in links(AKAROS)} == set()
+
+
+def test_every_row_of_the_matrix() -> None:
+    rows = [line for line in prose(ROOT / "docs" / "conformance.md").splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(GROUPS)
+    hooks = {each.hook for each in every_check()}
+    assert {row.split("`")[3] for row in rows} == hooks == set(RUNTIME_HOOKS)
