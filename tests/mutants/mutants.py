@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import mutants_akaros
 import mutants_calls
+import mutants_frames
 import mutants_memory
 import mutants_signals
+import mutants_switches
 import mutants_threads
 import mutants_time
 import mutants_traps
+import mutants_waits
 from mutant import Mutant
 
 __all__ = ["MUTANTS"]
@@ -19,8 +22,11 @@ _GROUPS = (
     mutants_threads,
     mutants_time,
     mutants_traps,
+    mutants_switches,
     mutants_calls,
+    mutants_waits,
     mutants_signals,
+    mutants_frames,
     mutants_memory,
     mutants_akaros,
 )

@@ -6,8 +6,6 @@ from itertools import count
 
 from mutant import Mutant
 
-from fairlead.syscall import Result
-
 __all__ = ["HOOK", "MUTANTS"]
 
 HOOK = "syscall"
@@ -145,13 +143,6 @@ def to_the_caller(original):
     return pthread_kill
 
 
-def waits_for_nothing(original):
-    def start(self, call, pending):
-        self._complete(call.token, Result())
-
-    return start
-
-
 def drops_the_processs_signals(original):
     def send(self, message):
         pass
@@ -208,14 +199,6 @@ MUTANTS = (
         says_it_aborted,
         "akaros.deadline",
         limit="5s",
-    ),
-    Mutant(
-        "calls that wait are over at once",
-        PORT,
-        f"{KERNEL}.kthread:Kthreads.start",
-        waits_for_nothing,
-        "syscall.blocking",
-        limit="100ms",
     ),
     Mutant(
         "alarms do not ring",

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from mutant import Mutant, plant
+from own_checks import OWN_CHECKS, PROGRAMS
 
 from fairlead.hooks import RUNTIME_HOOKS
 from fairlead.plugins import find_port
-from fairlead.testing.check import Check, Outcome
+from fairlead.testing.check import Check
 from fairlead.testing.checks import every_check
 from fairlead.testing.runner import Runner
 from fairlead.testing.trial import GUEST, try_check
 from mutants import MUTANTS
-from own_checks import OWN_CHECKS, PROGRAMS
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_a_fault_is_caught(mutant: Mutant, port: str, kit: Build) -> None:
     assert "within its time on the host" not in outcome.why
     if not outcome.why.startswith("printed "):
         # The check's part said nothing: was it at work at all, or did the program not even start?
-        ran = runner.run("run", f"--port={port}", str(image))
+        ran = runner.run("run", f"--port={port}", str(kit("", port)))
         assert (ran.code == 0) is mutant.boots, ran.last_words
 
 
