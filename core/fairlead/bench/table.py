@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["counted", "counts", "duration", "footnotes", "tables"]
 
+_FEW_COLUMNS = 5
+"""As many as have room for a spread and a ratio on one line, in 80 columns."""
 _MOST_KINDS = 6
 _RARE = 0.005
 """Traps or calls an operation that are not worth a word."""
@@ -68,10 +70,11 @@ def _table(report: Report, title: str) -> Table:
 def _row(table: Table, report: Report, case: Case, *, host: bool) -> None:
     base = report.base(case.name)
     outcomes = (report.outcome(case.name, column.name) for column in report.columns)
-    table.add_row(case.name, *(_cell(each, base, host=host) for each in outcomes))
+    glue = " " if len(report.columns) <= _FEW_COLUMNS else "\n"
+    table.add_row(case.name, *(_cell(each, base, host, glue) for each in outcomes))
 
 
-def _cell(outcome: Outcome | None, base: Outcome | None, *, host: bool) -> str:
+def _cell(outcome: Outcome | None, base: Outcome | None, host: bool, glue: str) -> str:
     if outcome is None:
         return ""
     if outcome.why:
@@ -82,12 +85,12 @@ def _cell(outcome: Outcome | None, base: Outcome | None, *, host: bool) -> str:
     change: Change | None = None
     if base is not None and base is not outcome:
         change = outcome.host_change(base) if host else outcome.guest_change(base)
-    return f"{duration(figure.median)}\n[dim]{_beside(figure, change)}[/]"
+    return f"{duration(figure.median)}\n[dim]{_beside(figure, change, glue)}[/]"
 
 
-def _beside(figure: Summary, change: Change | None) -> str:
+def _beside(figure: Summary, change: Change | None, glue: str) -> str:
     spread = f"±{figure.spread:.0%}" if figure.high > figure.low else ""
-    return " ".join(each for each in (spread, change.text if change else "") if each)
+    return glue.join(each for each in (spread, change.text if change else "") if each)
 
 
 def counted(outcome: Outcome) -> str:
