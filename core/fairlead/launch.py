@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import BinaryIO, NamedTuple, TextIO
 
-from fairlead.errors import FairleadError, PortError, UsageError
+from fairlead.errors import FairleadError, MachineError, PortError, UsageError
 from fairlead.guest.image import Image
 from fairlead.machine import Board, BoardOptions
 from fairlead.plugins import find_board
@@ -251,12 +251,33 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
             each(system)
         stack.callback(_summary, system)
         with _host_signals(system), _debugger(settings, system):
-            outcome = system.run()
+            outcome = _run(system)
         if settings.result is not None:
             _write_result(settings.result, system, outcome, observers)
         if outcome.signal in _FAULTS:
-            print(f"fairlead: {_last_words(system)}", file=sys.stderr)
+            _report_crash(system)
         return outcome
+
+
+def _run(system: System) -> Exit:
+    """Run; where the port or the machine fails, the error says who was at work in the guest."""
+    try:
+        return system.run()
+    except (PortError, MachineError) as error:
+        from fairlead.observe.crash import callers
+
+        if where := callers(system):
+            error.what += f", with the guest in {where}"
+        raise
+
+
+def _report_crash(system: System) -> None:
+    """One line, and of a fault that the program did not handle what led there."""
+    print(f"fairlead: {_last_words(system)}", file=sys.stderr)
+    if system.fatal is not None and system.fatal.synchronous:
+        from fairlead.observe.crash import crash_report
+
+        print(*crash_report(system), sep="\n", file=sys.stderr)
 
 
 def _last_words(system: System) -> str:

@@ -7,6 +7,7 @@ stands in booted.py, and the hooks behind their checks in checked.py.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from time import sleep
 from typing import Protocol, cast
@@ -25,6 +26,7 @@ __all__ = ["Debugger", "Exit", "System"]
 
 _SI_KERNEL = 0x80
 _EXTERNAL_POLL = 10_000_000  # ns between looks at what the host has for a thread that waits for it
+_RECENT = 16
 _NAP = 10_000  # ns that a CPU which waits for an interrupt sleeps at a time, when nobody else can run
 
 
@@ -67,6 +69,9 @@ class System(Booted):
         self._convention = port.convention.bind(machine.cpu, self.os)
         self.hooks = CheckedHooks(port.name, self.os, observers, machine.cpu, self.scheduler.threads)
         self._syscall = self.hooks.bare_syscall
+        self.recent: deque[tuple[Thread, Syscall | Trap, object]] = deque(maxlen=_RECENT)
+        """The last calls with their answers, and the last exceptions, for the report of a crash."""
+        self._remember = self.recent.append
         self.newosproc = self.hooks.newosproc
         self.nanotime = self.hooks.nanotime
         if self.hooks.observed:
@@ -206,6 +211,7 @@ class System(Booted):
                 thread.call = call
                 try:
                     result = self._syscall(self._cpu, call)
+                    self._remember((thread, call, result))
                     if type(result) is Result:
                         if result.restart:
                             self._finish(thread, call, result)
@@ -218,6 +224,7 @@ class System(Booted):
                 except (Exception, SystemExit) as error:  # also over an answer that cannot be handed on
                     raise self.hooks.raised("syscall", error) from error
                 self.hooks.result(result)
+        self._remember((self.current, trap, None))
         if self.hooks.handle_trap(trap) is Resume.RESCHEDULE:
             self.reschedule()
         return not self._attention

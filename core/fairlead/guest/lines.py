@@ -18,7 +18,7 @@ from typing import NamedTuple
 from fairlead.guest.image import Image, Segment
 from fairlead.machine import Prot
 
-__all__ = ["Line", "Lines", "read_lines"]
+__all__ = ["Frame", "Line", "Lines", "read_lines"]
 
 _MAGIC = b"\xf1\xff\xff\xff\0\0"  # abi.CurrentPCLnTabMagic, little-endian, and two bytes of padding
 _HEADER = struct.Struct("<6xBBqQQ5Q")
@@ -37,6 +37,10 @@ _DEEPEST = 64
 """Calls inlined into each other; the compiler stops long before."""
 _LONGEST = 4096
 _MOST_STEPS = 1 << 20
+_MOST_FUNCTIONS = 1 << 21
+_MOST_CANDIDATES = 64
+"""Places that look like a header; a program may hold such bytes as data."""
+_TOP_FRAME, _WRITES_SP = 1, 2  # abi.FuncFlagTopFrame, abi.FuncFlagSPWrite
 
 
 class Line(NamedTuple):
@@ -51,10 +55,22 @@ class Line(NamedTuple):
         return f"{self.function} ({self.file}:{self.line})"
 
 
+class Frame(NamedTuple):
+    """What a function has on its stack at one instruction."""
+
+    size: int
+    """Bytes from the stack pointer up to where it was at the function's entry."""
+    top: bool
+    """Nothing called it: a stack ends here."""
+    writes_sp: bool
+    """It moves the stack pointer in ways that the tables do not know, to another stack say."""
+
+
 class _Function(NamedTuple):
     entry: int
     """Offset from the start of the code."""
     name: int
+    pcsp: int
     pcfile: int
     pcln: int
     unit: int
@@ -62,6 +78,7 @@ class _Function(NamedTuple):
     """Offset of its table of pc to inlined call, 0 for none."""
     tree: int
     """Offset of its inlinedCalls behind go:func.*, _NONE for none."""
+    flags: int
 
 
 class _Unsound(Exception):
@@ -70,11 +87,15 @@ class _Unsound(Exception):
 
 def read_lines(image: Image) -> Lines | None:
     """The tables of an image; None for one that has none, or none of this format."""
+    candidates = _MOST_CANDIDATES
     for segment in image.segments:
         data = image.content(segment)
         raw, at = bytes(data), -1
-        while (at := raw.find(_MAGIC, at + 1)) >= 0:
-            if at % 8 == 0 and (found := _lines_at(image, segment, raw, at)) is not None:
+        while candidates and (at := raw.find(_MAGIC, at + 1)) >= 0:
+            if at % 8:
+                continue
+            candidates -= 1
+            if (found := _lines_at(image, segment, raw, at)) is not None:
                 return found
     return None
 
@@ -85,7 +106,12 @@ def _lines_at(image: Image, segment: Segment, raw: bytes, at: int) -> Lines | No
     quantum, pointer, functions, _files, _start, *offsets = _HEADER.unpack_from(raw, at)
     size = len(raw) - at
     room = (size - offsets[-1]) // _ENTRY.size if offsets[-1] < size else 0
-    if quantum not in (1, 2, 4) or pointer != 8 or not 0 < functions < room or max(offsets) > size:
+    if (
+        quantum not in (1, 2, 4)
+        or pointer != 8
+        or not 0 < functions < min(room, _MOST_FUNCTIONS)
+        or max(offsets) > size
+    ):
         return None
     module = _find_module(image, segment.address + at, segment.address + at + offsets[0])
     if module is None:
@@ -137,6 +163,8 @@ class Lines:
         self._count = functions
         self._text = text
         self._tree = tree
+        self.steps = 1 << 40
+        """Entries of tables of values that are read yet: a report that must end soon sets it low."""
         end = self._functions + _ENTRY.size * functions
         table = memoryview(data)[self._functions : end]
         self._entries = [entry for entry, _ in _ENTRY.iter_unpack(table)]
@@ -155,6 +183,17 @@ class Lines:
             return list(self._frames(pc - self._text))
         except (_Unsound, struct.error, IndexError):
             return []
+
+    def frame_at(self, pc: int) -> Frame | None:
+        """The frame that the function at `pc` has there; None where there is none, or no sound table."""
+        try:
+            function = self._find(pc - self._text)
+            size = -1 if function is None else self._value(function, function.pcsp, pc - self._text)
+        except (_Unsound, struct.error, IndexError):
+            return None
+        if function is None or size < 0 or size % 8:
+            return None
+        return Frame(size, bool(function.flags & _TOP_FRAME), bool(function.flags & _WRITES_SP))
 
     def _frames(self, offset: int) -> Iterator[Line]:
         function = self._find(offset)
@@ -179,13 +218,13 @@ class Lines:
             return None
         data = self._data
         at = self._functions + _ENTRY.unpack_from(data, self._functions + _ENTRY.size * index)[1]
-        entry, name, _, _, _, pcfile, pcln, values, unit, *_rest, others = _FUNC.unpack_from(data, at)
+        entry, name, _, _, pcsp, pcfile, pcln, values, unit, _, _, flags, others = _FUNC.unpack_from(data, at)
         after = at + _FUNC.size
         inlining, tree = 0, _NONE
         if values > _PCDATA_INL_TREE_INDEX and others > _FUNCDATA_INL_TREE:
             inlining = struct.unpack_from("<I", data, after + 4 * _PCDATA_INL_TREE_INDEX)[0]
             tree = struct.unpack_from("<I", data, after + 4 * values + 4 * _FUNCDATA_INL_TREE)[0]
-        return _Function(entry, name, pcfile, pcln, unit, inlining, tree)
+        return _Function(entry, name, pcsp, pcfile, pcln, unit, inlining, tree, flags)
 
     def _value(self, function: _Function, table: int, offset: int) -> int:
         """The value that a table of pc to value has for an offset (runtime.pcvalue); -1 for none."""
@@ -193,7 +232,8 @@ class Lines:
             return -1
         data, at = self._data, self._values + table
         pc, value = function.entry, -1
-        for step in range(_MOST_STEPS):
+        for step in range(min(_MOST_STEPS, self.steps)):
+            self.steps -= 1
             change, at = _varint(data, at)
             if change == 0 and step:
                 return -1

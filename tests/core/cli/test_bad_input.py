@@ -383,6 +383,15 @@ def test_a_guest_that_goes_wrong_at_once(how: str, image: bytes, work: Path, ref
     if not said:
         ran = fairlead(*given)
         assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", code)
+    elif code > 128:  # ended by a signal: a report stands below the line
+        ran = fairlead(*given)
+        line, *report = ran.stderr.splitlines()
+        assert (ran.stdout, ran.returncode) == ("", code)
+        assert line.startswith("fairlead: ")
+        assert said in line
+        assert report[0].endswith(": no goroutine")
+        assert "registers:" in report
+        assert not [each for each in report if each.startswith("fairlead: ") or "no more can be told" in each]
     else:
         assert said in refused(code, *given)
 
