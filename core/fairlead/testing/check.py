@@ -44,6 +44,8 @@ class Check:
     """Fewest calls of the hook that the trial makes, over all its runs."""
     options: tuple[str, ...] = ()
     """Options of `fairlead run` that each of its runs is given."""
+    limit: str = "10s"
+    """Guest time that each of its runs may take, so that threads which starve come to an end; "" for any."""
     probe: Callable[[Lab], None] = guest_says_ok
 
     @property

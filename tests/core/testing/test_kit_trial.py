@@ -64,7 +64,7 @@ def test_a_hook_that_was_not_called_often_enough_fails_the_check(tmp_path: Path)
 def test_what_the_program_found_fails_the_check(tmp_path: Path) -> None:
     outcome = outcome_of(tmp_path, check("syscall.bad", options=("--seed=3",)))
     assert not outcome.passed
-    assert outcome.why == """printed "['port', 'result', 'seed']\\n" where 'ok\\n' is due"""
+    assert outcome.why == """printed "['max-time', 'port', 'result', 'seed']\\n" where 'ok\\n' is due"""
 
 
 def test_a_probe_says_in_its_own_words_what_is_wrong(tmp_path: Path) -> None:

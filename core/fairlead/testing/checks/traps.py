@@ -174,6 +174,7 @@ CHECKS = (
         source="runtime/signal_unix.go: asynchronous preemption sends SIGURG at any instruction",
         calls=60,
         options=_SWEEP,
+        limit="60s",
     ),
     Check(
         name="traps.sweep_switches",
@@ -182,6 +183,7 @@ CHECKS = (
         "registers, and gets it back with all of its own.",
         source="runtime/proc.go: an M's registers are its own (hookspecs.py handle_trap: RESCHEDULE)",
         options=_SWEEP,
+        limit="60s",
     ),
     Check(
         name="traps.sweep_calls",
@@ -191,6 +193,7 @@ CHECKS = (
         source="internal/runtime/syscall/linux/asm_linux_*.s; signal(7): interruption by handlers",
         calls=60,
         options=_SWEEP,
+        limit="60s",
     ),
     Check(
         name="traps.sweep_faults",
@@ -200,5 +203,6 @@ CHECKS = (
         source="runtime/signal_unix.go sighandler with all signals blocked; runtime/panic.go recovery",
         calls=40,
         options=_SWEEP,
+        limit="60s",
     ),
 )
