@@ -93,7 +93,8 @@ class Process:
         self.brk_start = self.brk = 0
         self._threads: dict[int, ThreadData] = {}
         code = _TRAMPOLINES[arch] if trampoline is None else trampoline
-        self.delivery = Delivery(self, self._map_trampoline(code) if code else 0)
+        self._vdso = self._map_trampoline(code) if code else 0
+        self.delivery = Delivery(self, self._vdso)
         self._handlers: dict[int, tuple[Handler, int]] = {}
         self.deliver_signal = self.delivery.deliver
         files.add_proc_file(b"maps", self._maps)
@@ -203,7 +204,8 @@ class Process:
         from fairlead.services.linux.procmaps import maps_text
 
         image = self.services.program.image
-        return maps_text(self.memory.regions(), image.segments if image else (), self.files.program)
+        segments = image.segments if image else ()
+        return maps_text(self.memory.regions(), segments, self.files.program, self._vdso)
 
     def _map_trampoline(self, code: bytes) -> int:
         """Map the page that handlers return to; its address."""

@@ -29,6 +29,8 @@ from fairlead.testing.stdlib.events import Ran, top
 __all__ = ["FLAGS", "Bench", "Source", "measure", "packages", "stock_bench"]
 
 FLAGS = ("-json", "-short", "-vet=off", "-count=1", "-p=2")
+_GO_LIMIT = 600
+"""Seconds of guest time that go test gives a package; it ends it after a minute more of the host's."""
 _ROUNDS = 12
 """Runs of one package at most; each after the first takes what one that broke off has not reached."""
 _ALONE = 8
@@ -83,6 +85,8 @@ class Bench:
         """One `go test`, ended after `limit` seconds of host time: its status is then "limit". CancelledError
         if all is to stop: what ran meanwhile tells nothing."""
         ran = Ran()
+        if limit > _GO_LIMIT:
+            words = [words[0], f"-timeout={limit:.0f}s", *words[1:]]
         started = time.monotonic()
         allowed = os.sched_getaffinity(0)
         try:
