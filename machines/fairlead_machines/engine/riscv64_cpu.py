@@ -113,7 +113,8 @@ class Riscv64Cpu:
                 return 0
             raise _unknown(register)
         if register in FLOAT_CSRS:
-            if not self.get("sstatus") & _FS:
+            # A program in U-mode cannot turn the FPU off, and to look would drop its load reservation.
+            if not self.user and not self.get("sstatus") & _FS:
                 return 0
         elif not self.get("priv"):
             self.set("priv", SUPERVISOR)
