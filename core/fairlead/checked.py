@@ -78,8 +78,10 @@ class CheckedHooks:
         observers: Iterable[object],
         cpu: Cpu,
         threads: dict[int, Thread],
+        *,
+        unfinished: bool = False,
     ) -> None:
-        hooks = RuntimeHooks(port, implementer, observers)
+        hooks = RuntimeHooks(port, implementer, observers, unfinished=unfinished)
         self.observed = hooks.observed
         self._port = port
         self._cpu = cpu

@@ -56,6 +56,8 @@ class Settings(NamedTuple):
     """[HOST:]PORT to wait at for a debugger."""
     adversity: bool = False
     """Serve the calls that conformance checks' programs ask for trouble by (fairlead.testing.adversity)."""
+    unfinished: bool = False
+    """Hooks may be missing until the guest asks for one."""
 
 
 _FAULTS = frozenset({Sig.SIGILL, Sig.SIGTRAP, Sig.SIGABRT, Sig.SIGBUS, Sig.SIGFPE, Sig.SIGSEGV, Sig.SIGSYS})
@@ -245,6 +247,7 @@ def launch(port: Port, image: Image, arguments: Sequence[str], settings: Setting
             checks=checks,
             observers=observers,
             max_time=settings.max_time,
+            unfinished=settings.unfinished,
         )
         console.stopped = system.stop_requested
         for each in attach:

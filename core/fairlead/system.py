@@ -60,6 +60,7 @@ class System(Booted):
         checks: Collection[str] = (),
         observers: Iterable[object] = (),
         max_time: int | None = None,
+        unfinished: bool = False,
     ) -> None:
         super().__init__(port, machine, program, options, seed, checks)
         self.debugger: Debugger | None = None
@@ -67,7 +68,9 @@ class System(Booted):
         boot = guarded(port.name, "boot", port.boot, self)
         self.os = cast(PortObject, boot)
         self._convention = port.convention.bind(machine.cpu, self.os)
-        self.hooks = CheckedHooks(port.name, self.os, observers, machine.cpu, self.scheduler.threads)
+        self.hooks = CheckedHooks(
+            port.name, self.os, observers, machine.cpu, self.scheduler.threads, unfinished=unfinished
+        )
         self._syscall = self.hooks.bare_syscall
         self.recent: deque[tuple[Thread, Syscall | Trap, object]] = deque(maxlen=_RECENT)
         """The last calls with their answers, and the last exceptions, for the report of a crash."""

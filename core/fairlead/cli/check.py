@@ -132,6 +132,7 @@ def _try(ports: Sequence[Port], checks: Sequence[Check], seconds: float, jobs: i
 def _print(report: Report, *, to_stderr: bool) -> None:
     from rich.console import Console
 
+    from fairlead.testing.bringup import progress
     from fairlead.testing.report import failure_text, matrix
 
     console = Console(stderr=to_stderr)
@@ -141,3 +142,7 @@ def _print(report: Report, *, to_stderr: bool) -> None:
     for outcome in report.outcomes:
         if not outcome.passed:
             click.echo(failure_text(report, outcome), err=to_stderr)
+    for port in report.ports:
+        mine = [each for each in report.outcomes if each.port == port]
+        if not all(each.passed for each in mine):
+            click.echo("\n".join(progress(port, mine)), err=to_stderr)

@@ -30,6 +30,7 @@ _TEST_FOLDERS = ("outputdir", "gocoverdir", "fuzzcachedir")
 @click.command(cls=GuestCommand)
 @click.option("--port", required=True, metavar="PORT", help="The port; `fairlead ports` lists them.")
 @click.option("--allow-untested-go", is_flag=True, help="Try a Go version that the port's edits do not list.")
+@click.option("--unfinished", is_flag=True, hidden=True, help="For conformance checks: hooks may be missing.")
 @click.option("--adversity", is_flag=True, hidden=True, help="For conformance checks: serve their own calls.")
 @common_options
 @click.argument("program", metavar="PROGRAM|IMAGE")
@@ -37,6 +38,7 @@ _TEST_FOLDERS = ("outputdir", "gocoverdir", "fuzzcachedir")
 def run(
     port: str,
     allow_untested_go: bool,
+    unfinished: bool,
     adversity: bool,
     program: str,
     arguments: tuple[str, ...],
@@ -50,7 +52,8 @@ def run(
     """
     found = find_port(port)
     environment = {key: value for key, value in os.environ.items() if key in _PASSED or key.startswith("GO")}
-    settings = settings_from(values, environment=environment)._replace(adversity=adversity)
+    settings = settings_from(values, environment=environment)
+    settings = settings._replace(unfinished=unfinished, adversity=adversity)
     parse_options(found, settings.options)  # a wrong one is said before anything is built
     parse_checks(found, settings.check)
     path = Path(program)

@@ -32,6 +32,7 @@ class Lab:
         words = (
             "run",
             f"--port={self.port.name}",
+            "--unfinished",
             *((f"--max-time={self.check.limit}",) if self.check.limit else ()),
             *self.check.options,
             *options,
