@@ -203,13 +203,19 @@ class GdbServer:
         self._wire.signal_arrivals()
         self._session = Session(self._system)
         self._session.stopped(thread, TRAP)
-        self._serve(self._session, self._wire)
+        resumption = self._serve(self._session, self._wire)
+        if resumption is not None:
+            self._post(thread, resumption)
 
     def _stop(self, thread: Thread, number: int, reason: str = "") -> bool:
         """Tell of a stop and serve the debugger; False if the driver has to look after what it wants."""
         resumption = self._hold(thread, number, reason)
         if resumption is None:
             return False
+        return not self._post(thread, resumption)
+
+    def _post(self, thread: Thread, resumption: Resumption) -> bool:
+        """Send the signals that the debugger makes up; were there any?"""
         posted = False
         for each in self._system.threads():
             chosen = resumption.of(each).signal if each is thread or each in resumption.threads else 0
@@ -217,7 +223,7 @@ class GdbServer:
                 self._posted.add((each.id, chosen))
                 self._system.post_signal(each, Signal(chosen, _SI_USER))
                 posted = True
-        return not posted
+        return posted
 
     def _hold(self, thread: Thread, number: int, reason: str = "") -> Resumption | None:
         session, wire = self._session, self._wire

@@ -52,8 +52,10 @@ class Listener:
             family, _kind, _protocol, _name, place = found[0]
             self._socket = socket.create_server(place[:2], family=family, backlog=1)
         except OSError as error:
+            unknown = isinstance(error, socket.gaierror) or not error.errno
+            why = error.strerror if unknown else os.strerror(error.errno or 0)
             raise UsageError(
-                f"--gdb: cannot listen at {address.host}:{address.port}: {error.strerror}",
+                f"--gdb: cannot listen at {address.host}:{address.port}: {why}",
                 hint="name another port; 0 takes a free one",
             ) from None
         name = self._socket.getsockname()
