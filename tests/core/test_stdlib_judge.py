@@ -145,6 +145,15 @@ def test_events_of_a_run_that_broke_off() -> None:
     assert ran.output["A"] == ["said\n"]
 
 
+def test_a_test_that_waits_for_its_turn_has_not_begun() -> None:
+    def event(action: str) -> bytes:
+        return b'{"Action":"%s","Package":"p","Test":"A"}' % action.encode()
+
+    assert read_events([event("run"), event("pause")]).tests == {}
+    assert read_events([event("run"), event("pause"), event("cont")]).tests == {"A": "cut"}
+    assert read_events([event("run"), event("pause"), event("cont"), event("pass")]).tests == {"A": "pass"}
+
+
 def test_a_further_run() -> None:
     ran = read_events(EVENTS)
     more = Ran({"A": "cut", "B": "fail", "C": "pass"}, "pass", 2.0)

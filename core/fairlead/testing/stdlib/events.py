@@ -47,8 +47,10 @@ class Ran:
         elif not test:
             if action in _ENDS:
                 self.status = "build-fail" if event.get("FailedBuild") else str(action)
-        elif action == "run":
+        elif action in ("run", "cont"):
             self.tests.setdefault(test, "cut")
+        elif action == "pause":  # it waits for its turn; what breaks off the run meanwhile is not its doing
+            self.tests.pop(test, None)
         elif action in _ENDS:
             self.tests[test] = _ENDS[action]
 
