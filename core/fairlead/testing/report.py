@@ -39,8 +39,20 @@ class Cell:
         return f"CPU {_time(self.host_seconds)}"
 
 
+_UNITS = (
+    (1e-3, 1e3, "ms"),
+    (1.0, 1.0, "s"),
+    (172_800.0, 1 / 86_400, "days"),
+    (63_115_200.0, 1 / 31_557_600, "years"),
+)
+"""From how many seconds on a unit is used, and how many of it make a second."""
+
+
 def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+    scale, unit = next(
+        ((scale, unit) for least, scale, unit in reversed(_UNITS) if seconds >= least), _UNITS[0][1:]
+    )
+    return f"{seconds * scale:.1f} {unit}"
 
 
 @dataclass(frozen=True, slots=True)
