@@ -207,6 +207,77 @@ def test_a_stripped_program_says_the_same(fairlead, crash: Crash, go_program, tm
     assert functions(report(ran.stderr.splitlines())) == functions(report(crash("linux-riscv64", "nil")))
 
 
+SYSTEM = {
+    "main.go": """\
+package main
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+type node struct{ next *node }
+
+var sink *node
+
+//go:noinline
+func last(of *node) *node { return of.next }
+
+func onSystemStack(run func())
+
+func crash() { sink = last(nil) }
+
+//go:noinline
+func outer() { onSystemStack(crash) }
+
+func main() {
+	var action [64]byte
+	at := uintptr(unsafe.Pointer(&action))
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGSEGV), at, 0, 8, 0, 0)
+	outer()
+}
+""",
+    "system_amd64.s": """\
+TEXT ·onSystemStack(SB),0,$8-8
+	MOVQ	run+0(FP), AX
+	MOVQ	AX, 0(SP)
+	CALL	runtime·systemstack(SB)
+	RET
+""",
+    "system_riscv64.s": """\
+TEXT ·onSystemStack(SB),0,$8-8
+	MOV	run+0(FP), X10
+	MOV	X10, 8(X2)
+	CALL	runtime·systemstack(SB)
+	RET
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goarch", ["amd64", "riscv64"])
+def test_a_system_stack_leads_on_to_its_goroutine(fairlead, go_package, tmp_path: Path, goarch: str) -> None:
+    image, toolchain = tmp_path / "system", find_toolchain()
+    environment = toolchain.environment({"GOOS": "linux", "GOARCH": goarch}, Cache())
+    words = [toolchain.go, "build", "-ldflags=-checklinkname=0", "-o", image, "."]
+    subprocess.run(words, cwd=go_package(SYSTEM), env=environment, check=True, capture_output=True)
+    ran = fairlead("run", "--port", f"linux-{goarch}", image)
+    lines = report(ran.stderr.splitlines())
+    assert lines[0].endswith(": on its system stack")
+    assert functions(lines) == [
+        "main.last",
+        "main.crash",
+        "runtime.systemstack",
+        "goroutine 1, which it works for:",
+        "runtime.systemstack_switch",
+        "main.onSystemStack",
+        "main.outer",
+        "main.main",
+        "runtime.main",
+        "runtime.goexit",
+    ]
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(["riscv64", "x86_64"]),

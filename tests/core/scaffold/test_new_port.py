@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -49,12 +50,15 @@ def written(fairlead: Fairlead, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def site(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What an installer leaves of them: the packages, and their entry points."""
-    site = tmp_path_factory.mktemp("site")
+    return installed(written, tmp_path_factory.mktemp("site"))
+
+
+def installed(written: Path, site: Path) -> Path:
     for name in PORTS.values():
         source = written / f"fairlead-{name}"
         project = tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"]
         package = project["name"].replace("-", "_")
-        (site / package).symlink_to(source / package)
+        copytree(source / package, site / package)
         info = site / f"{package}-{project['version']}.dist-info"
         info.mkdir()
         points = project["entry-points"]["fairlead"].items()
@@ -119,6 +123,53 @@ def test_its_own_suite_passes_every_check(written: Path, site: Path) -> None:
     from fairlead.testing.checks import every_check
 
     assert f"{len(every_check()) + 1} passed" in ran.stdout
+
+
+@boards
+def test_a_hook_that_is_missing_is_told_with_who_asked(
+    fairlead: Fairlead, written: Path, tmp_path: Path, board: str
+) -> None:
+    site, name = installed(written, tmp_path), PORTS[board]
+    kernel = site / f"fairlead_{name.replace('-', '_')}" / "kernel.py"
+    whole = kernel.read_text("utf-8")
+    hook = "    @hookimpl\n    def newosproc("
+    assert whole.count(hook) == 1
+    kernel.write_text(whole.replace(hook, "    def newosproc("), "utf-8")
+    only = ("--only=newosproc.ids", "--only=syscall.streams")
+    ran = fairlead("check", "--port", name, *only, env={"PYTHONPATH": str(site)})
+    assert ran.returncode == 1
+    assert f"port {name}: hook newosproc is missing, and was asked newosproc(NewThread(pc=0x" in ran.stdout
+    assert "with the guest in runtime.clone (" in ran.stdout
+    assert "runtime.newosproc, runtime.newm1; add a method newosproc marked @hookimpl" in ran.stdout
+    assert (
+        f"{name}: bring-up: 0 of 2 steps, 0 % of 2 checks\n    next: console: syscall.streams" in ran.stdout
+    )
+    ran = fairlead(
+        "run", "--port", name, written / f"fairlead-{name}" / "hello.go", env={"PYTHONPATH": str(site)}
+    )
+    assert ran.returncode == 125
+    assert ran.stderr.startswith(f"fairlead: port {name}: hook newosproc is missing; add a method newosproc ")
+
+
+@boards
+def test_a_hook_that_raises_is_told_with_who_asked(
+    fairlead: Fairlead, written: Path, tmp_path: Path, board: str
+) -> None:
+    site, name = installed(written, tmp_path), PORTS[board]
+    kernel = site / f"fairlead_{name.replace('-', '_')}" / "kernel.py"
+    answer = "        return self._services.add_thread(thread).id\n"
+    whole = kernel.read_text("utf-8")
+    assert whole.count(answer) == 1
+    kernel.write_text(whole.replace(answer, '        raise KeyError("lost")\n'), "utf-8")
+    ran = fairlead(
+        "run", "--port", name, written / f"fairlead-{name}" / "hello.go", env={"PYTHONPATH": str(site)}
+    )
+    assert ran.returncode == 125
+    assert ran.stderr.startswith(
+        f"fairlead: port {name}: hook newosproc raised KeyError: 'lost', with the guest in "
+    )
+    assert "runtime.clone (" in ran.stderr
+    assert ran.stderr.count("\n") == 1
 
 
 @boards
