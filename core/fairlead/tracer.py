@@ -20,6 +20,9 @@ class Watch(NamedTuple):
 class Tracer(Protocol):
     """Stops a machine's guest between two instructions, for a debugger; guest time takes no notice of it.
 
+    But where steps are counted or memory is watched, hundreds of instructions without a branch may take a few
+    nanoseconds of guest time more.
+
     All of it is called while the guest stands: from `on_halt`, or with the machine not running.
     """
 

@@ -15,7 +15,7 @@ from fairlead.hooks import RUNTIME_HOOKS
 from fairlead.hookspecs import DiscoverySpec
 
 CONTRACT = ROOT / "docs" / "contract.md"
-NOUNS = ("errors", "hookspecs", "machine", "port", "signal", "syscall", "system", "thread", "trap")
+NOUNS = ("errors", "hookspecs", "machine", "port", "signal", "syscall", "system", "thread", "tracer", "trap")
 PROTOCOLS = ("Services", "PortObject", "Machine", "Cpu", "Clock", "Mmu", "Ram", "Firmware")
 FOLDERS = ("core", "machines", "ports", "tests", "examples", "docs", "benchmarks")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from riscv64_lab import CODE, DATA, Lab
-from rv64asm import addi, amoadd_d, bne, ecall, j, ld, nop, rdtime, sd
+from rv64asm import addi, amoadd_d, bne, ecall, j, ld, lr_d, nop, rdtime, sc_d, sd
 from x86_64_lab import CODE as PC_CODE
 from x86_64_lab import DATA as PC_DATA
 from x86_64_lab import PcLab
@@ -258,6 +258,25 @@ def test_an_exception_out_of_the_handler_comes_out_of_run(make: Made) -> None:
     guest.machine.trace(on_halt).set_breakpoints([rounds.store])
     with pytest.raises(ValueError, match="no"):
         guest.run()
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_a_stop_leaves_the_load_reservation(user: bool, make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(user=user)
+
+    def on_halt() -> bool:
+        for register in ("fcsr", "f1", "sp", "pc"):
+            lab.cpu.get(register)
+        tracer.steps = 1
+        return True
+
+    tracer = lab.machine.trace(on_halt)
+    tracer.steps = 0
+    lab.load(lr_d("a0", "t0"), nop(), sc_d("a1", "t1", "t0"), ecall())
+    lab.cpu.set("t0", DATA)
+    lab.cpu.set("a1", 9)
+    lab.run()
+    assert lab.cpu.get("a1") == 0
 
 
 def test_there_is_one_tracer(lab: Lab) -> None:

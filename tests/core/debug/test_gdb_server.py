@@ -202,7 +202,8 @@ def test_signals_stop_pass_change_and_are_made(image_for: Images) -> None:
         client = run.attach()
         assert stop(client.ask("c"))[0] == 30  # SIGUSR1 in gdb's count
         assert stop(client.ask("C1e"))[0] == 11
-        client.ask("C0b")
+        assert stop(client.ask("c"))[0] == 11  # swallowed: the instruction faults again
+        assert client.ask("C0b") == "W00"
         assert run.end()[1].splitlines()[1] == "caught user defined signal 1"
     with DebuggedRun("linux-amd64", image, arguments=("signal",)) as run:
         client = run.attach()
