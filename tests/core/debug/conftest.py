@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 )
 
 type box struct {
@@ -61,6 +62,8 @@ func main() {
 			for {
 				total++
 			}
+		case "sleep":
+			time.Sleep(time.Hour)
 		case "exit":
 			os.Exit(7)
 		case "crash":

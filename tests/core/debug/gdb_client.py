@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -57,6 +58,10 @@ class Client:
     def stop_acknowledging(self) -> None:
         assert self.ask("QStartNoAckMode") == "OK"
         self.acknowledges = False
+
+    def silent(self) -> bool:
+        """Does nothing come for a moment?"""
+        return not self._events and not select.select([self.socket], [], [], 0.3)[0]
 
     def hangs_up(self) -> bool:
         """Has the other end nothing more to say?"""

@@ -255,6 +255,43 @@ def test_control_c_stops_a_guest_that_runs(port: str, image_for: Images) -> None
         assert run.end()[0] == 128 + 9
 
 
+@pytest.mark.parametrize("port", PORTS)
+def test_control_c_stops_a_guest_that_waits(port: str, image_for: Images) -> None:
+    with DebuggedRun(port, image_for(port), "--clock", "host", arguments=("sleep",)) as run:
+        client = run.attach()
+        client.stop_acknowledging()
+        client.ask("QPassSignals:10")
+        allocate = symbol(image_for(port), "time.Sleep")
+        client.ask(f"Z0,{allocate:x},1")
+        assert stop(client.ask("c"))[0] == 5
+        client.ask(f"z0,{allocate:x},1")
+        for _ in range(3):
+            client.send("c")
+            assert client.silent()
+            client.raw(b"\x03")
+            assert stop(client.receive())[0] == 2
+        client.socket.close()
+        assert run.end()[0] == 128 + 9
+
+
+@pytest.mark.parametrize(
+    ("port", "counter", "value"),
+    [
+        ("linux-amd64", 16, 0xDEAD_0000_1234_5678),
+        ("linux-amd64", 16, 0xFFFF_FFFF_8000_0000),
+        ("opensbi", 32, 0x8020_0001),
+        ("opensbi", 32, 0xFFFF_FFFF_FFFF_FFFF),
+    ],
+)
+def test_a_guest_sent_nowhere_faults_there(port: str, counter: int, value: int, image_for: Images) -> None:
+    with DebuggedRun(port, image_for(port)) as run:
+        client = run.attach()
+        assert client.ask(f"P{counter:x}={value.to_bytes(8, 'little').hex()}") == "OK"
+        assert stop(client.ask("c"))[0] in (4, 10, 11)
+        client.send("k")
+        assert run.end()[0] == 128 + 9
+
+
 def test_a_debugger_that_detaches_leaves_the_guest_running(
     run: DebuggedRun, client: Client, image_for: Images, expected: str
 ) -> None:
