@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from importlib import import_module
@@ -156,11 +157,11 @@ def test_the_readme_fits_a_terminal() -> None:
     assert long == []
 
 
-def test_the_readme_claims_what_the_conformance_run_proves() -> None:
-    claimed = re.search(r"more than ([\d,]+) in (\d+) packages", (ROOT / "README.md").read_text("utf-8"))
-    proof = (ROOT / "tests/conformance/test_stdlib.py").read_text("utf-8")
-    proved = re.search(r"sum\(passed\.values\(\)\) > (\d+)", proof)
-    packages = re.search(r"^PACKAGES = \((.*?)\)", proof, re.MULTILINE | re.DOTALL)
-    assert claimed is not None and proved is not None and packages is not None
-    assert int(claimed[1].replace(",", "")) <= int(proved[1])
-    assert int(claimed[2]) == len(re.findall(r'"[\w/]+"', packages[1]))
+def test_the_readme_claims_what_was_measured() -> None:
+    claimed = re.search(r"more than ([\d,]+) in (\d+) packages", prose(ROOT / "README.md").replace("\n", " "))
+    assert claimed is not None
+    results = json.loads((ROOT / "tests/stdlib/results.json").read_text("utf-8"))
+    for port in ("opensbi", "akaros"):
+        packages = results["ports"][port].values()
+        assert sum(each["passed"] for each in packages) >= int(claimed[1].replace(",", ""))
+        assert len(packages) >= int(claimed[2])
