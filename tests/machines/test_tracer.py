@@ -260,6 +260,33 @@ def test_an_exception_out_of_the_handler_comes_out_of_run(make: Made) -> None:
         guest.run()
 
 
+@pytest.mark.parametrize("counter", ["blocks", "instructions"])
+def test_steps_up_to_an_instruction_that_is_not_all_there(
+    counter: str, make_lab: Callable[..., Lab], make_pc: Callable[..., PcLab]
+) -> None:
+    """The engine executes such a block in a way of its own, which the tracer must not hold up."""
+
+    def traps(guest: Guest, traced: bool) -> tuple[list[Trap], int]:
+        def on_halt() -> bool:
+            tracer.steps = 1
+            return True
+
+        if traced:
+            tracer = guest.machine.trace(on_halt)
+            tracer.steps = 0
+        guest.run()
+        return guest.traps, guest.machine.clock.now()
+
+    plain, stepped = make_pc(counter=counter), make_pc(counter=counter)
+    for pc in (plain, stepped):
+        pc.load("90 90 90 48 8b", at=PC_CODE + 0x4000 - 5)
+    assert traps(stepped, True) == traps(plain, False)
+    plain_lab, stepped_lab = make_lab(counter=counter), make_lab(counter=counter)
+    for lab in (plain_lab, stepped_lab):
+        lab.load(nop(), nop(), nop()[:2], at=CODE + 0x4000 - 10)
+    assert traps(stepped_lab, True) == traps(plain_lab, False)
+
+
 @pytest.mark.parametrize("user", [False, True])
 def test_a_stop_leaves_the_load_reservation(user: bool, make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(user=user)
