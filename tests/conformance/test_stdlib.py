@@ -15,11 +15,10 @@ from fairlead.testing.stdlib.events import top
 from fairlead.testing.stdlib.lists import read_lists
 
 PACKAGES = (
-    "errors", "sort", "strings", "bytes", "strconv", "sync", "sync/atomic", "time", "container/heap",
-    "container/list", "container/ring", "bufio", "context", "encoding/json", "math", "math/big",
-    "unicode/utf8",
+    "errors", "sort", "strings", "bytes", "strconv", "sync", "sync/atomic", "container/heap",
+    "container/list", "container/ring", "bufio", "context", "encoding/json", "math", "unicode/utf8",
 )  # fmt: skip
-OF_A_CONTROL = ("errors", "sort", "strings", "sync", "time", "context", "encoding/json", "unicode/utf8")
+OF_A_CONTROL = ("errors", "sort", "strings", "sync", "context", "encoding/json", "unicode/utf8")
 """For a port that runs stock programs: nothing of theirs is changed, so fewer packages tell the rest."""
 
 LISTS = read_lists(Path(__file__).parent.parent / "stdlib")
@@ -42,9 +41,9 @@ def test_what_passes_on_linux_passes_here(port: str, fairlead) -> None:
     assert ran.returncode == 0
     passed = {each["package"]: each["passed"] for each in report["packages"]}
     if packages is PACKAGES:
-        assert sum(passed.values()) > 1350
+        assert sum(passed.values()) > 980
     else:
-        assert sum(passed.values()) > 500
+        assert sum(passed.values()) > 430
     assert min(passed.values()) > 5
 
 
