@@ -63,6 +63,7 @@ class Akaros:
             files=Files.create(services, services.program),
             pid=_PID,
             processors=vcores,
+            keepcaps_per_thread=False,
         )
         self._process = process
         now = machine.clock.now()

@@ -67,6 +67,48 @@ def test_the_tour_and_the_pipes(fairlead, examples: Path, vcores: int) -> None:
     assert {name: len(outputs) for name, outputs in told.items()} == {"tour": 1, "pipes": 1}
 
 
+ALL_THREADS = """\
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+)
+
+func main() {
+	ask, answer := make(chan bool), make(chan uintptr)
+	for range 3 {
+		go func() {
+			runtime.LockOSThread()
+			answer <- 0
+			for range ask {
+				kept, _, _ := syscall.Syscall(syscall.SYS_PRCTL, syscall.PR_GET_KEEPCAPS, 0, 0)
+				answer <- kept
+			}
+		}()
+		<-answer
+	}
+	for _, keep := range []uintptr{1, 0, 1} {
+		_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, syscall.PR_SET_KEEPCAPS, keep, 0)
+		fmt.Print(int(errno))
+		for range 3 {
+			ask <- true
+			fmt.Print(" ", <-answer)
+		}
+		fmt.Println()
+	}
+}
+"""
+
+
+@VCORES
+def test_a_call_of_all_threads_is_the_process_s(fairlead, go_program, vcores: int) -> None:
+    """It is made once, and every uthread sees what it changed, those too that waited."""
+    ran = fairlead("run", "--port", "akaros", f"--set=vcores={vcores}", go_program(ALL_THREADS))
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("0 1 1 1\n0 0 0 0\n0 1 1 1\n", "", 0)
+
+
 @VCORES
 def test_every_step_of_the_scheduler_is_in_its_trace(
     fairlead, go_program, tmp_path: Path, vcores: int

@@ -40,13 +40,13 @@ def _get_dumpable(process: Process, argument: int) -> int:
 
 
 def _get_keepcaps(process: Process, argument: int) -> int:
-    return process.thread.keepcaps
+    return process.capabilities.keepcaps
 
 
 def _set_keepcaps(process: Process, keep: int) -> int:
     if keep > 1:
         raise GuestRefusal(EINVAL)
-    process.thread.keepcaps = keep
+    process.capabilities.keepcaps = keep
     return 0
 
 

@@ -70,11 +70,13 @@ class Process:
         thread_id_size: int = 4,
         pid: int = 1000,
         processors: int = 1,
+        keepcaps_per_thread: bool = True,
     ) -> None:
         """`trampoline` is code that calls rt_sigreturn, for architectures whose handlers return to the vDSO;
         None for the one in Linux' vDSO.
 
         `thread_id_size` is the width in bytes of a thread's identifier where calls pass it in memory.
+        `keepcaps_per_thread` is whether what prctl(PR_SET_KEEPCAPS) says is for one thread, as on Linux.
         """
         self.services = services
         self.memory = memory
@@ -92,6 +94,7 @@ class Process:
         self.timers = Timers(self)
         self.brk_start = self.brk = 0
         self._threads: dict[int, ThreadData] = {}
+        self._shared = None if keepcaps_per_thread else ThreadData()
         code = _TRAMPOLINES[arch] if trampoline is None else trampoline
         self._vdso = self._map_trampoline(code) if code else 0
         self.delivery = Delivery(self, self._vdso)
@@ -170,6 +173,11 @@ class Process:
     def thread(self) -> ThreadData:
         """The current thread's data."""
         return self.thread_data(self.services.current)
+
+    @property
+    def capabilities(self) -> ThreadData:
+        """Where the current thread's keepcaps is: its own data, or what all threads share."""
+        return self.thread if self._shared is None else self._shared
 
     def thread_data(self, thread: Thread) -> ThreadData:
         data = self._threads.get(thread.id)
