@@ -22,5 +22,6 @@ func main() {
 		fmt.Printf("errno %d, errstr %q\n", aka.Errno(), aka.Errstr())
 	}
 	fmt.Println(os.Mkdir("ship", 0o755))
-	fmt.Println(os.Link("ship/a", "ship/b"))
+	os.Mkdir("ship/mast", 0o755)
+	fmt.Println(os.Remove("ship"))
 }

@@ -14,7 +14,7 @@ from fairlead_akaros.tables import CONSTANTS, FUNCTIONS
 
 FILES = generate()
 LINUX = {
-    "stat": "newfstatat", "link": "linkat", "unlink": "unlinkat", "symlink": "symlinkat",
+    "stat": "newfstatat", "unlink": "unlinkat", "symlink": "symlinkat",
     "readlink": "readlinkat", "mkdir": "mkdirat", "rename": "renameat", "llseek": "lseek",
     "access": "faccessat", "proc_destroy": "exit_group", "notify": "kill",
 }  # fmt: skip

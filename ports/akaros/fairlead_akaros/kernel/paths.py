@@ -111,6 +111,7 @@ _RENAMING: dict[int, str] = {
     Errno.EISDIR: "file onto a directory",
     Errno.ENOTDIR: "directory onto a file",
     Errno.EINVAL: "directory into itself",
+    Errno.EXDEV: "rename across devices",
 }
 
 

@@ -35,7 +35,6 @@ _COMMON: dict[int, str] = {
     Errno.EEXIST: "file exists",
     Errno.ELOOP: "too many links",
     Errno.ENAMETOOLONG: "name too long",
-    Errno.EXDEV: "rename across devices",
 }
 
 

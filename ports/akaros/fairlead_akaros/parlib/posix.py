@@ -38,6 +38,7 @@ _RENAMING: Mapping[int, str] = {
     Errno.EISDIR: "file onto a directory",
     Errno.ENOTDIR: "directory onto a file",
     Errno.EINVAL: "directory into itself",
+    Errno.EXDEV: "rename across devices",
 }
 _OPENING: Mapping[int, str] = {Errno.EISDIR: "directory for writing", Errno.EEXIST: "file exists"}
 _ATTRIBUTES: Mapping[int, str] = {Errno.EPERM: "mode of another's"}

@@ -318,23 +318,15 @@ func (f *callFrame) translateReadlink() {
 	}
 }
 
-// twoPaths makes a call of two paths that each follow a descriptor.
-//
 //go:nosplit
-func (f *callFrame) twoPaths(number uint64) {
+func (f *callFrame) translateRename() {
 	a := &f.arg
 	if !fromCwd(a[0], a[1]) || !fromCwd(a[2], a[3]) {
 		f.posix()
 		return
 	}
-	f.kernel(number, a[1], length(a[1]), a[3], length(a[3]), 0, 0)
+	f.kernel(usys.Constant(usys.SYS_RENAME), a[1], length(a[1]), a[3], length(a[3]), 0, 0)
 }
-
-//go:nosplit
-func (f *callFrame) translateRename() { f.twoPaths(usys.Constant(usys.SYS_RENAME)) }
-
-//go:nosplit
-func (f *callFrame) translateLink() { f.twoPaths(usys.Constant(usys.SYS_LINK)) }
 
 //go:nosplit
 func (f *callFrame) translateSymlink() {

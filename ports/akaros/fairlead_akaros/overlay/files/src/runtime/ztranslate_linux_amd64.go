@@ -95,8 +95,6 @@ func translate(f *callFrame) {
 		f.translateUnlink() // unlinkat is unlink or rmdir; the path comes with its length
 	case 264:
 		f.translateRename() // paths come with their lengths, and are never relative to a descriptor
-	case 265:
-		f.translateLink() // paths come with their lengths, and are never relative to a descriptor
 	case 266:
 		f.translateSymlink() // paths come with their lengths, and are never relative to a descriptor
 	case 267:

@@ -47,9 +47,10 @@ type errstr [128]byte
 // unfilled begins the strings that the kernel has where its authors left the words for later.
 const unfilled = "This space in "
 
-// err is the error for a number with this string. EINTR and EAGAIN stay plain: loops wait for them.
+// err is the error for a number with this string. EINTR and EAGAIN stay plain: loops wait for them; so does
+// EPIPE, which programs that write to a pipe compare with.
 func (s *errstr) err(errno Errno) error {
-	if errno == EINTR || errno == EAGAIN || s[0] == 0 {
+	if errno == EINTR || errno == EAGAIN || errno == EPIPE || s[0] == 0 {
 		return errnoErr(errno)
 	}
 	n := bytealg.IndexByte(s[:], 0)

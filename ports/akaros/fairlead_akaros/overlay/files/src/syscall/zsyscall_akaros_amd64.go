@@ -120,23 +120,6 @@ func Seek(fd int, offset int64, whence int) (off int64, err error) {
 	return
 }
 
-func linkat(olddirfd int, oldpath string, newdirfd int, newpath string, flags int) (err error) {
-	_p1, err := BytePtrFromString(oldpath)
-	if err != nil {
-		return
-	}
-	_p3, err := BytePtrFromString(newpath)
-	if err != nil {
-		return
-	}
-	var why errstr
-	_, e := akarosSyscall(&why, 265, uintptr(olddirfd), uintptr(unsafe.Pointer(_p1)), uintptr(newdirfd), uintptr(unsafe.Pointer(_p3)), uintptr(flags), 0)
-	if e != 0 {
-		err = why.err(e)
-	}
-	return
-}
-
 func unlinkat(dirfd int, path string, flags int) (err error) {
 	_p1, err := BytePtrFromString(path)
 	if err != nil {
@@ -667,6 +650,23 @@ func Fchownat(dirfd int, path string, uid int, gid int, flags int) (err error) {
 	}
 	var why errstr
 	_, e := akarosSyscall(&why, 260, uintptr(dirfd), uintptr(unsafe.Pointer(_p1)), uintptr(uid), uintptr(gid), uintptr(flags), 0)
+	if e != 0 {
+		err = why.err(e)
+	}
+	return
+}
+
+func linkat(olddirfd int, oldpath string, newdirfd int, newpath string, flags int) (err error) {
+	_p1, err := BytePtrFromString(oldpath)
+	if err != nil {
+		return
+	}
+	_p3, err := BytePtrFromString(newpath)
+	if err != nil {
+		return
+	}
+	var why errstr
+	_, e := akarosSyscall(&why, 265, uintptr(olddirfd), uintptr(unsafe.Pointer(_p1)), uintptr(newdirfd), uintptr(unsafe.Pointer(_p3)), uintptr(flags), 0)
 	if e != 0 {
 		err = why.err(e)
 	}
