@@ -72,6 +72,7 @@ class Parlib:
         base = memory.mmap(0, len(code), Prot.READ | Prot.EXEC)
         memory.install(base, code)
         self.code = boundary.code = range(base, base + len(code))
+        process.files.add_proc_file(b"maps", self._maps)
         functions = {name: base + offset for name, offset in offsets.items()}
         self.vcores = Vcores(services, memory, self.heap, kernel.events, vcores, functions["vcore_entry"])
         kernel.current_vcore = self.vcores.current_vcore
@@ -226,6 +227,13 @@ class Parlib:
 
     def _profile(self, thread: Thread) -> None:
         self.signals.pthread_kill(thread, Sig.SIGPROF)
+
+    def _maps(self) -> bytes:
+        """/proc/self/maps: parlib's code is to profiles what Linux' vDSO is, code of no file's."""
+        from fairlead.services.linux.procmaps import maps_text
+
+        segments = self.services.program.image.segments
+        return maps_text(self.memory.regions(), segments, self.process.files.program, self.code.start)
 
     def print(self, text: str) -> None:
         """printf: to descriptor 1, as far as that takes it at once."""
