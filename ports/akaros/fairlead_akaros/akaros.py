@@ -28,7 +28,8 @@ from fairlead_akaros.parlib.signals import PTHREAD_KILL
 
 __all__ = ["Akaros"]
 
-_PID = 1000
+_PID = 1
+"""As on Linux, the identifier of the first thread."""
 _TSC_FREQUENCY = 1_000_000_000
 """The board's time-stamp counter counts nanoseconds."""
 
@@ -60,7 +61,7 @@ class Akaros:
             services,
             self.memory,
             "x86_64",
-            files=Files.create(services, services.program),
+            files=Files.create(services, services.program, pid=_PID),
             pid=_PID,
             processors=vcores,
             keepcaps_per_thread=False,

@@ -21,7 +21,9 @@ const (
 	linux_F_SETFL       = 4
 	linux_FUTEX_COMMAND = 0x7f
 	linux_ENOSYS        = 38
+	linux_ESRCH         = 3
 	linux_EFAULT        = 14
+	linux_ENOMEM        = 12
 	linux_EINVAL        = 22
 	linux_EISDIR        = 21
 
@@ -31,6 +33,8 @@ const (
 	akaros_O_PATH  = 0x8000
 
 	akaros_MAP_FLAGS = 0x01 | 0x02 | 0x10 | 0x20 | 0x2000 | 0x8000
+
+	akaros_UMAPTOP = 0x7f7fff9ff000 // ros/memlayout.h: end of the memory that a process may map
 
 	akaros_EV_POSIX_SIGNAL = 12
 )
@@ -373,11 +377,17 @@ func (f *callFrame) seek(high, low, whence uintptr) {
 	}
 }
 
+// translateMmap: more than there is room for at all is EINVAL on Akaros.
+//
 //go:nosplit
 func (f *callFrame) translateMmap() {
 	a := &f.arg
 	if a[5]&4095 != 0 {
 		f.fail(linux_EINVAL)
+		return
+	}
+	if a[1] > akaros_UMAPTOP {
+		f.fail(linux_ENOMEM)
 		return
 	}
 	f.kernel(usys.Constant(usys.SYS_MMAP), a[0], a[1], a[2], a[3]&akaros_MAP_FLAGS, uintptr(int32(a[4])), a[5]>>12)
@@ -388,9 +398,15 @@ func (f *callFrame) translateProcDestroy() {
 	f.kernel(usys.Constant(usys.SYS_PROC_DESTROY), pid(), f.arg[0], 0, 0, 0, 0)
 }
 
+// translateNotify: -1 is every process but this one, and there is none; the first's group would be -1 too.
+//
 //go:nosplit
 func (f *callFrame) translateNotify() {
 	target := int32(f.arg[0])
+	if target == -1 {
+		f.fail(linux_ESRCH)
+		return
+	}
 	if target != int32(pid()) && target != 0 && target != -int32(pid()) || f.arg[1] == 0 {
 		f.posix()
 		return
