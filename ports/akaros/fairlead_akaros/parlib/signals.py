@@ -21,6 +21,7 @@ from fairlead.thread import Thread
 from fairlead_akaros.abi import ROS_HW_CTX, Errno, Ev
 from fairlead_akaros.kernel.events import Message, vcpd
 from fairlead_akaros.layouts import HW_TRAPFRAME, PREEMPT_DATA, SIGDATA, SIGINFO, USER_CONTEXT
+from fairlead_akaros.parlib.floats import load, saved
 from fairlead_akaros.parlib.vcores import Vcore, Vcores
 
 __all__ = ["PTHREAD_KILL", "Signals", "Uthread"]
@@ -54,7 +55,7 @@ class Uthread:
     data: int = 0
     """Address of its `struct sigdata` while a handler runs."""
     saved: Context | None = field(default=None, repr=False)
-    """Its floating-point state meanwhile."""
+    """Its x87 state meanwhile, which the ancillary state does not have."""
     fault: int = 0
     """Where it trapped, for faults."""
 
@@ -131,6 +132,7 @@ class Signals:
         top = (uthread.sigalt_stacktop or stack) & ~15
         try:
             self._memory.write(stack + SIGDATA["u_ctx"], self._context())
+            self._memory.write(stack + SIGDATA["as"], saved(cpu))
             self._memory.write(stack + SIGDATA["info"], info.ljust(SIGINFO.size, b"\0"))
             self._memory.write_u64(top - 8, self._return_to)
         except GuestFault:
@@ -159,13 +161,14 @@ class Signals:
         if not uthread.data or uthread.saved is None:
             self._services.exit_by_signal(Sig.SIGSEGV)
             return _RESUMED
+        cpu = self._services.machine.cpu
         try:
             values = self._memory.unpack(_CONTEXT, uthread.data + SIGDATA["u_ctx"])
+            cpu.restore(uthread.saved)
+            load(cpu, self._memory, uthread.data + SIGDATA["as"])
         except GuestFault:
             self._services.exit_by_signal(Sig.SIGSEGV)
             return _RESUMED
-        cpu = self._services.machine.cpu
-        cpu.restore(uthread.saved)
         count = len(_REGISTERS)
         rip, rflags, rsp = values[2 + count + 4], values[2 + count + 8], values[2 + count + 9]
         self._registers.write((*values[2 : 2 + count], rip, rflags, rsp))

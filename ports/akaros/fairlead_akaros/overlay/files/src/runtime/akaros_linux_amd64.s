@@ -270,6 +270,10 @@ TEXT runtime·userScanFault(SB),NOSPLIT|NOFRAME,$0-16
 // Where a handler finds the signal's code, and the interrupted instruction.
 #define SI_CODE	8
 #define RIP	(ucontext_uc_mcontext+sigcontext_rip)
+// Where it keeps the floating-point registers, behind the struct user_context in a struct sigdata, and the word
+// for that in the context; only the frames of virtual machines are as long as to use it otherwise.
+#define ANCILLARY	256
+#define FPSTATE	(ucontext_uc_mcontext+sigcontext_fpstate)
 
 // sigHand is the one signal handler that the scheduler knows: void (*)(int, siginfo_t *, void *), in C's
 // convention. A fault on the way of a call is the call's error. In vcore context it records the signal and kicks the futex that processSignals waits on;
@@ -290,6 +294,8 @@ other:
 	get_tls(CX)
 	CMPQ	16(CX)(TLS*1), $0	// in_vcore_context: the word at FS:8
 	JNE	record
+	LEAQ	ANCILLARY(DX), AX
+	MOVQ	AX, FPSTATE(DX)
 	MOVQ	runtime·wtf(SB), AX
 	JMP	AX
 record:
