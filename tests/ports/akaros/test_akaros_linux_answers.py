@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 PROGRAM = """\
 package main
 
@@ -46,3 +48,9 @@ def test_answers_as_linux_gives_them(fairlead, go_program) -> None:
     assert alive == "<nil> <nil>"
     assert program.startswith("r-xp /bin/")
     assert code == "r-xp [vdso]"
+
+
+@pytest.mark.slow
+def test_a_thread_without_g_runs_and_ends(fairlead) -> None:
+    ran = fairlead("test", "--port", "akaros", "runtime", "--", "-v", "-run", "^TestNewOSProc0$")
+    assert (ran.returncode, ran.stdout.count("--- PASS: ")) == (0, 1)

@@ -117,6 +117,23 @@ func uthreadCreate(stk unsafe.Pointer, mp *m) int32 {
 	return int32(invoke(usys.Address(usys.USYS_PTHREAD_CREATE), &args[0], len(args)))
 }
 
+// uthreadCreate0 starts fn as a uthread without m and g on a stack that is all zeros: its identifier, or -errno.
+// What it runs and its TLS are at the stack's top.
+//
+//go:nosplit
+func uthreadCreate0(top uintptr, fn unsafe.Pointer) int32 {
+	room := (*[8]uintptr)(unsafe.Pointer(top - 64))
+	room[0] = uintptr(fn)
+	args := [3]uintptr{
+		abi.FuncPCABI0(uthreadStart0),
+		uintptr(unsafe.Pointer(room)),
+		uintptr(unsafe.Pointer(&room[4])), // g is the word below the FS base
+	}
+	return int32(invoke(usys.Address(usys.USYS_PTHREAD_CREATE), &args[0], len(args)))
+}
+
+func uthreadStart0()
+
 // Signals that came in vcore context: one bit each, and the futex that processSignals waits on.
 var (
 	sigmap     uint64

@@ -190,6 +190,17 @@ TEXT runtime·uthreadStart(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
 	CALL	runtime·mstart(SB)
 	INT	$3
 
+// uthreadStart0 is where a uthread without g begins; what it runs is the word above the return address that a
+// new uthread's stack has room for.
+TEXT runtime·uthreadStart0(SB),NOSPLIT|TOPFRAME|NOFRAME,$0
+	MOVQ	8(SP), AX
+	SUBQ	$8, SP
+	CALL	AX
+	XORL	DI, DI
+	MOVQ	runtime·pthreadExit(SB), AX
+	CALL	AX
+	INT	$3
+
 // NANOSECONDS leaves the time-stamp counter in nanoseconds in AX; it destroys CX and DX.
 #define NANOSECONDS \
 	RDTSC; \
