@@ -15,8 +15,8 @@ __all__ = ["BOUNDED", "REASONS", "Difference", "Exclusion", "Foreign", "Lists", 
 Reason = Literal["sockets", "exec", "cgo", "race", "words", "unicorn", "toolchain"]
 """sockets: there is no network in the guest; exec: a guest is one process; cgo, race: these builds of Go are
 not for ports; words: errors carry what the port's kernel says of them, and a plain `==` with a number, which
-only tests do, does not see through that; unicorn: a defect of the engine, shown by a reproducer; toolchain: needs Go's own tools while
-it runs."""
+only tests do, does not see through that; unicorn: a defect of the engine, shown by a reproducer; toolchain:
+needs Go's own tools while it runs."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
 BOUNDED: tuple[Reason, ...] = ("unicorn", "toolchain")
 """The reasons that may stand by at most one name in a hundred."""
