@@ -80,7 +80,8 @@ def getpid(process: Process) -> int:
 
 
 def getppid(process: Process) -> int:
-    return 1
+    """That of whoever is seen to have started the program: process 1, which itself has no parent."""
+    return int(process.pid != 1)
 
 
 def set_tid_address(process: Process, address: int) -> int:

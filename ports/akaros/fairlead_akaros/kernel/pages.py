@@ -27,7 +27,7 @@ def map_pages(
     def procinfo(field: str, layout: str, *values: int, at: int = 0) -> None:
         memory.install(UINFO + PROCINFO[field] + at, pack(f"<{layout}", *values))
 
-    procinfo("pid", "ii", pid, 1)
+    procinfo("pid", "ii", pid, int(pid != 1))
     procinfo("max_vcores", "QQQ", vcores, tsc_freq, 0)
     procinfo("program_end", "QB", program_end, 1)
     procinfo("num_vcores", "I", vcores)
