@@ -209,7 +209,8 @@ def test_quit_shows_every_goroutine(port: str, at: str, start: Start) -> None:
     assert code == 2
     assert said.startswith("SIGQUIT: quit\nPC=")
     assert said.count("\ngoroutine ") >= 2
-    assert "main.main()" in said
+    # Another thread may run the main goroutine at that moment: Go says so, and cannot show its stack.
+    assert "main.main()" in said or "goroutine running on other thread; stack unavailable" in said
     assert "Traceback" not in said
 
 

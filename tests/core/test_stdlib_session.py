@@ -118,7 +118,10 @@ def test_what_was_not_reached_in_time(tmp_path: Path) -> None:
     ("differences", "said"),
     [
         ("no toml", "is no TOML"),
-        (DIFFERENCES.replace('"exec"', '"tired"'), "reasons: sockets, exec, cgo, race, words, unicorn, toolchain"),
+        (
+            DIFFERENCES.replace('"exec"', '"tired"'),
+            "reasons: sockets, exec, cgo, race, words, unicorn, toolchain",
+        ),
         (DIFFERENCES.replace('reproducer = "README.md"', ""), "needs its reproducer"),
         (DIFFERENCES.replace("README.md", "gone.go"), "no reproducer gone.go"),
         (DIFFERENCES.replace("TestDivide", "TestStart"), "TestStart of os is listed twice"),
